@@ -1,0 +1,1 @@
+"""A marketplace that people use by talking to a Telegram bot."""

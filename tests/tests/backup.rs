@@ -1,0 +1,231 @@
+//! Backups of a database and a cache from this machine's packages: made, verified, restored.
+
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use landfall_tests::{World, wait};
+use serde_json::Value;
+
+const BACKUP: &str = "backup = { schedule = \"0 3 * * *\", keep = \"7d\", to = \"kept\" }";
+
+/// A world with the fixture, its database and its cache; none where this machine lacks the packages.
+fn world() -> Option<World> {
+    let postgres =
+        fs::read_dir("/usr/lib/postgresql").is_ok_and(|mut found| found.next().is_some());
+    if !postgres || !Path::new("/usr/bin/redis-server").exists() {
+        // Past the test harness, which keeps what passing tests say to itself.
+        let _ = std::io::stderr()
+            .write_all(b"skipped: PostgreSQL and Redis from this machine's packages are needed\n");
+        return None;
+    }
+    let world = World::new();
+    world.write("version", "one");
+    let text = format!(
+        "uses = [\"postgres\", \"redis\"]\n\
+         [backing.postgres]\n{BACKUP}\n[backing.redis]\n{BACKUP}\n"
+    );
+    world.write("landfall.toml", &landfall_tests::world::web_file(&text));
+    // As root the servers are users of their own, who must get through.
+    fs::set_permissions(world.folder(), fs::Permissions::from_mode(0o711)).expect("it is ours");
+    Some(world)
+}
+
+fn sql(world: &World, statement: &str) -> String {
+    let ran = world.landfall(&["psql", "--", "-XAtqc", statement]).ok();
+    ran.stdout.trim().to_owned()
+}
+
+fn redis(world: &World, words: &[&str]) -> String {
+    let words = [&["redis-cli", "--"], words].concat();
+    world.landfall(&words).ok().stdout.trim().to_owned()
+}
+
+fn fill(world: &World) {
+    sql(
+        world,
+        "create table notes (number int, text text); \
+         insert into notes select n, 'note ' || n from generate_series(1, 1000) n",
+    );
+    redis(world, &["set", "note", "kept"]);
+}
+
+fn kept(world: &World) {
+    let count = "select count(*), max(text) from notes";
+    assert_eq!(sql(world, count), "1000|note 999");
+    assert_eq!(redis(world, &["get", "note"]), "kept");
+}
+
+fn backups(world: &World) -> Vec<Value> {
+    let ran = world.landfall(&["backup", "list", "--json"]).ok();
+    let all: Value = serde_json::from_str(&ran.stdout).expect("it is JSON");
+    all["data"]["backups"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default()
+}
+
+/// The files below a folder of the store.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.path())
+        .flat_map(|path| {
+            if path.is_dir() {
+                files(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn what_was_backed_up_comes_back_here_and_on_an_empty_machine() {
+    let Some(world) = world() else { return };
+    // Whoever can read the secrets can read the backups.
+    world.landfall(&["secrets", "keygen"]).ok();
+    let key = world.user().join(".config/landfall/key");
+    let text = fs::read_to_string(&key).expect("it was made");
+    let public = text
+        .lines()
+        .find_map(|line| line.strip_prefix("# public key: "))
+        .expect("it says so");
+    world
+        .landfall(&["secrets", "recipients", "add", "me", public])
+        .ok();
+    world.landfall(&["deploy"]).ok();
+    world
+        .landfall(&["status"])
+        .ok()
+        .says(&["Backup of postgres: NOT VERIFIED"]);
+    fill(&world);
+    world
+        .landfall(&["backup", "now"])
+        .ok()
+        .says(&["1 table, 1000 rows", "1 key"]);
+    world
+        .landfall(&["status"])
+        .ok()
+        .says(&["Backup of postgres: verified", "Backup of redis: verified"]);
+    for backup in backups(&world) {
+        assert!(backup["verified-at"].is_number(), "{backup}");
+    }
+    let store = world.app().join("kept");
+    let all = files(&store);
+    assert_eq!(all.len(), 5, "{all:?}");
+    for file in all.iter().filter(|file| file.ends_with("dump.age")) {
+        let content = fs::read(file).expect("it is there");
+        assert!(content.starts_with(b"age-encryption.org/v1"), "{file:?}");
+    }
+    // Nothing of the scratch instances is left.
+    let instances = fs::read_dir(world.home().join("instances")).expect("it is there");
+    let scratch = |entry: fs::DirEntry| entry.file_name().to_string_lossy().contains("scratch");
+    assert!(!instances.flatten().any(scratch));
+
+    sql(&world, "drop table notes");
+    redis(&world, &["del", "note"]);
+    world
+        .landfall(&["backup", "restore", "postgres"])
+        .exits(6)
+        .says(&["not-confirmed"]);
+    for subject in ["postgres", "redis"] {
+        world
+            .landfall(&["backup", "restore", "latest", subject, "--yes"])
+            .ok()
+            .says(&["compared", "What was there before is", "The app runs again"]);
+    }
+    kept(&world);
+    assert_eq!(world.version(), "one");
+    // What was there is kept, and its dump too.
+    let before = "select count(*) from pg_database where datname like 'shop_before_%'";
+    assert_eq!(sql(&world, before), "1");
+    let reasons: Vec<_> = backups(&world)
+        .iter()
+        .map(|backup| backup["reason"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    let safety = reasons.iter().filter(|reason| *reason == "before-restore");
+    assert_eq!(safety.count(), 2, "{reasons:?}");
+
+    // The same file and the store alone, with that person's key.
+    let Some(other) = self::world() else { return };
+    other.landfall(&["deploy"]).ok();
+    let from = store.display().to_string();
+    other
+        .landfall(&["backup", "list", "--from", &from])
+        .ok()
+        .says(&["1 table, 1000 rows"]);
+    other
+        .landfall(&[
+            "backup", "restore", "latest", "postgres", "--from", &from, "--yes",
+        ])
+        .exits(6)
+        .says(&["not-a-recipient"]);
+    let key = key.display().to_string();
+    for subject in ["postgres", "redis"] {
+        let restore = ["backup", "restore", "latest", subject, "--from", &from];
+        other
+            .landfall(&[&restore[..], &["--key", &key, "--yes"]].concat())
+            .ok();
+    }
+    kept(&other);
+}
+
+#[test]
+fn a_truncated_backup_is_found_before_anything_changes() {
+    let Some(world) = world() else { return };
+    world.landfall(&["deploy"]).ok();
+    fill(&world);
+    world.landfall(&["backup", "now", "postgres"]).ok();
+    let all = files(&world.app().join("kept"));
+    let dump = all.iter().find(|file| file.ends_with("dump.age"));
+    let dump = dump.expect("it was made");
+    let whole = fs::read(dump).expect("it is there");
+    fs::write(dump, &whole[..whole.len() - 100]).expect("it is ours");
+    let before = world.processes();
+    for command in [
+        &["backup", "verify"][..],
+        &["backup", "restore", "postgres", "--yes"],
+    ] {
+        let ran = world.landfall(command);
+        ran.exits(1).says(&["backup-damaged", "dump.age"]);
+    }
+    assert_eq!(world.processes(), before);
+    kept(&world);
+    world
+        .landfall(&["status"])
+        .ok()
+        .says(&["Backup of postgres: NOT VERIFIED"]);
+    world.landfall(&["backup", "list"]).ok().says(&["DAMAGED"]);
+    fs::write(dump, &whole).expect("it is ours");
+    world.landfall(&["backup", "verify"]);
+    world
+        .landfall(&["status"])
+        .ok()
+        .says(&["Backup of postgres: verified"]);
+}
+
+#[test]
+fn a_host_that_dies_in_the_middle_leaves_no_backup_and_no_scratch_instance() {
+    let Some(world) = world() else { return };
+    world.landfall(&["deploy"]).ok();
+    fill(&world);
+    let scratch = world.home().join("backing/shop/local/postgres/scratch");
+    let running = world.spawn(&["backup", "now", "postgres"], &[]);
+    wait("a scratch instance", || {
+        scratch.join("postmaster.pid").exists().then_some(())
+    });
+    world.kill_host();
+    drop(running);
+    world.landfall(&["host", "start"]).ok();
+    wait("its end", || (!scratch.exists()).then_some(()));
+    assert!(backups(&world).is_empty());
+    let manifests = files(&world.app().join("kept"));
+    assert!(!manifests.iter().any(|file| file.ends_with("manifest.json")));
+    world.landfall(&["backup", "now", "postgres"]).ok();
+    assert_eq!(backups(&world).len(), 1);
+    kept(&world);
+}
