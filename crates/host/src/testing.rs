@@ -13,6 +13,10 @@ use tokio::task::JoinHandle;
 
 use crate::{Home, Settings, host::Host, server};
 
+mod engine;
+
+pub use engine::FakeEngine;
+
 pub struct Bed {
     pub folder: TempDir,
     pub host: Arc<Host>,
@@ -40,19 +44,25 @@ impl Bed {
 
     /// With these to lease.
     pub fn with_ports(ports: (u16, u16)) -> Self {
-        Self::made(ports, Clock::system())
+        Self::made(ports, Clock::system(), None)
     }
 
     /// With this clock.
     pub fn at(clock: Clock) -> Self {
-        Self::made((20_000, 29_999), clock)
+        Self::made((20_000, 29_999), clock, None)
     }
 
-    fn made(ports: (u16, u16), clock: Clock) -> Self {
+    /// With this Engine.
+    pub fn with_engine(engine: &FakeEngine) -> Self {
+        Self::made((20_000, 29_999), Clock::system(), Some(engine.address()))
+    }
+
+    fn made(ports: (u16, u16), clock: Clock, engine: Option<String>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().join("home");
         let mut settings = Settings::new(home.clone(), "landfall".into(), "supervise".into());
         settings.port_range = ports;
+        settings.engine = engine;
         let home = Home::open(&home).unwrap();
         let (host, _) = Host::open_at(settings, home, Faults::none(), clock).unwrap();
         Self { folder, host }

@@ -11,7 +11,7 @@ use crate::{
     host::{Host, ledger_failed},
     identifier::InstanceId,
     report::remark,
-    rollouts,
+    rollouts, runtime,
     steps::commands::{self, OneOff},
 };
 
@@ -168,6 +168,14 @@ async fn in_service(
     job: &Job,
     row: &RunRow,
 ) -> Result<(RunOutcome, RunBody), Failure> {
+    let app = &release.content.app;
+    if app
+        .services
+        .get(&job.service)
+        .is_some_and(runtime::contained)
+    {
+        runtime::end_runs_left(host, &app.app, &app.environment).await?;
+    }
     let one_off = OneOff {
         release,
         service: &job.service,
@@ -206,7 +214,7 @@ pub fn token(row: &RunRow, release: u64, service: &Name) -> String {
         service: service.to_string(),
         release,
         replica: 0,
-        incarnation: format!("run-{}", row.number),
+        incarnation: runtime::run_incarnation(row.number),
     };
     id.to_string()
 }
@@ -261,5 +269,69 @@ pub async fn stop(host: &Host, app: &Name, environment: &Name) {
         {
             ended.await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use landfall_release::Generation;
+
+    use super::*;
+    use crate::testing::{Bed, FakeEngine, name};
+
+    #[tokio::test]
+    async fn a_run_doesnt_meet_what_an_earlier_one_left_in_a_container() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = FakeEngine::start(folder.path());
+        let bed = Bed::with_engine(&engine);
+        let text = "[service.web]\nimage = \"web:1\"\n\
+                    [job.tick]\nrun = \"bin/tick\"\nschedule = \"0 0 1 1 *\"";
+        let release = bed.release(text, &[]);
+        let (host, app, environment) = (&bed.host, name("shop"), name("local"));
+        let live = Some(release.number);
+        let ledger = &host.ledger;
+        ledger
+            .set_live(&app, &environment, live, Generation(1))
+            .unwrap();
+        ledger
+            .set_setting("gateway:shop.local", "10.209.0.1")
+            .unwrap();
+        let key = |job: &str| Key {
+            app: app.clone(),
+            environment: environment.clone(),
+            due: Due::Job(name(job)),
+        };
+        // Two runs of a host before this one: of the first it couldn't end the container.
+        let begun = |job: &str| {
+            let begin = BeginRun {
+                app: app.clone(),
+                environment: environment.clone(),
+                kind: RunKind::Job,
+                name: job.to_owned(),
+                due_at: None,
+                body: RunBody::default(),
+            };
+            ledger.begin_run(begin).unwrap()
+        };
+        let (left, other) = (begun("tick"), begun("other"));
+        ledger
+            .end_run(left.number, RunOutcome::CutOff, RunBody::default())
+            .unwrap();
+        let labels = runtime::labels(host, &app, &environment);
+        let web = name("web");
+        let left = token(&left, 1, &web);
+        for id in [&left, &token(&other, 1, &web), "shop.local.web.1.1.1"] {
+            engine.container(id, &labels, true);
+        }
+        begin(host, &key("tick"), None, None).unwrap();
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        while host.jobs.is_running(&key("tick")) {
+            assert!(tokio::time::Instant::now() < deadline);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let runs = ledger.runs(&app, &environment, RunKind::Job, "tick", 1);
+        assert_eq!(engine.removed(), [left], "{:?}", runs.unwrap());
     }
 }

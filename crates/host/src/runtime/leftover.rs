@@ -36,6 +36,39 @@ pub async fn end_commands_before(host: &Host, rollout: &Rollout) -> Result<(), F
     Ok(())
 }
 
+/// Ends the jobs of an environment that no run under way stands for: an Engine that was away when a
+/// host before this one, or this one, should have ended them left them running, and they must not
+/// meet their twins.
+pub async fn end_runs_left(host: &Host, app: &Name, environment: &Name) -> Result<(), Failure> {
+    if super::gateway(host, app, environment)?.is_none() {
+        return Ok(());
+    }
+    let engine = host.engine().await?;
+    let labels = super::labels(host, app, environment);
+    // Before the runs: what is made meanwhile isn't among them.
+    let containers = engine.containers(&labels).await?;
+    let under_way = host.ledger.unfinished_runs().map_err(ledger_failed)?;
+    for container in containers {
+        let id = container.labels.get(label::INSTANCE);
+        let run = id.and_then(|id| run_of(id));
+        if run.is_some_and(|run| under_way.iter().all(|row| row.number != run)) {
+            engine.remove(&container.id, true).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The id's last part of a job's run.
+pub fn run_incarnation(run: u64) -> String {
+    format!("run-{run}")
+}
+
+/// The run that an id is of.
+fn run_of(id: &str) -> Option<u64> {
+    let id = InstanceId::parse(id).filter(|id| id.replica == 0)?;
+    id.incarnation.strip_prefix("run-")?.parse().ok()
+}
+
 /// Whether an id is that of a command of an earlier deployment.
 fn is_command_before(id: &str, deployment: DeploymentNumber) -> bool {
     InstanceId::parse(id).is_some_and(|id| {

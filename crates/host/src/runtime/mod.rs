@@ -37,7 +37,9 @@ pub use command::{Command, command, execution_file};
 pub use container::{complete, create, fresh_folder, mark_one_off, marker, runs_on};
 pub use engine::{Engines, is_away};
 pub use frame::{Frame, container_name, frame, labels};
-pub use leftover::{BY_HAND, end_commands_before, sweep_unknown_behind, tidy};
+pub use leftover::{
+    BY_HAND, end_commands_before, end_runs_left, run_incarnation, sweep_unknown_behind, tidy,
+};
 pub use lost::how_it_was_lost;
 pub use network::{forget, gateway, network, network_name};
 pub use processes::Processes;
