@@ -3,7 +3,10 @@
 
 mod backing;
 mod backup;
+mod image;
+mod import;
 mod jobs;
+mod render;
 mod secrets;
 mod volumes;
 
@@ -13,7 +16,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use backing::{Backing, BackingCommand, BackingUpgrade, Psql, RedisCli, Tunnel};
 pub use backup::{Backup, BackupFrom, BackupRestore};
+pub use image::Image;
+pub use import::Import;
 pub use jobs::{Jobs, JobsCommand, JobsHistory, JobsRun};
+pub use render::Render;
 pub use secrets::{Recipients, Secrets, SecretsImport, SecretsKeygen, SecretsSet};
 pub use volumes::{
     Volumes, VolumesCommand, VolumesExport, VolumesImport, VolumesMove, VolumesRemove,
@@ -146,6 +152,13 @@ pub enum Command {
     /// Keep secrets: encrypted in a file that is safe to commit
     #[command(alias = "secret", subcommand)]
     Secrets(Secrets),
+    /// Write the app as other tools' files: Dockerfile, compose, workflows, units
+    Render(Render),
+    /// Read other tools' files into a landfall.toml
+    Import(Import),
+    /// Look into images: what makes them large, slow or unsafe
+    #[command(alias = "images", subcommand)]
+    Image(Image),
     /// Take the app off this machine
     #[command(visible_alias = "destroy", aliases = ["remove", "rm"])]
     Down(Down),

@@ -58,7 +58,7 @@ pub const TABLE: [(Exit, &str); 9] = [
 ];
 
 /// Failures that don't end with 1, by name.
-pub const BY_NAME: [(&str, Exit); 92] = [
+pub const BY_NAME: &[(&str, Exit)] = &[
     ("already-live", Exit::Refused),
     ("ambiguous-environment", Exit::Usage),
     ("backing-unreachable", Exit::Refused),
@@ -90,6 +90,7 @@ pub const BY_NAME: [(&str, Exit); 92] = [
     ("engine-lost", Exit::Unreachable),
     ("engine-too-old", Exit::Refused),
     ("file-exists", Exit::Refused),
+    ("foreign-file", Exit::Refused),
     ("host-failed", Exit::Unreachable),
     ("image-missing", Exit::Refused),
     ("job-running", Exit::Locked),

@@ -55,7 +55,7 @@ fn exit_codes() {
     }
     text.push_str("\nErrors that end with another code than 1:\n\n| error | code |\n|---|---|\n");
     for (name, exit) in exit::BY_NAME {
-        let _ = writeln!(text, "| [{name}](errors.md#{name}) | {} |", exit as u8);
+        let _ = writeln!(text, "| [{name}](errors.md#{name}) | {} |", *exit as u8);
     }
     text.push_str("\nA deployment that fails ends with 1 where it was undone, with 7 where the undo failed too. Mistakes in the app file end with 2 whatever their name.\n");
     same("exit-codes.md", &text);

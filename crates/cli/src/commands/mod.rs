@@ -13,6 +13,8 @@ mod events;
 mod execute;
 mod explain;
 mod host;
+mod image;
+mod import;
 mod init;
 mod jobs;
 mod logs;
@@ -20,6 +22,7 @@ mod open;
 mod plan;
 mod psql;
 mod redis;
+mod render;
 mod rollback;
 mod secrets;
 mod shell;
@@ -61,6 +64,9 @@ pub fn run(context: &Context, command: Command) -> Result {
         Command::Run(arguments) => execute::run(context, arguments),
         Command::Exec(arguments) => execute::exec(context, arguments),
         Command::Secrets(command) => secrets::run(context, command),
+        Command::Render(arguments) => render::run(context, &arguments),
+        Command::Import(arguments) => import::run(context, &arguments),
+        Command::Image(command) => image::run(context, &command),
         Command::Down(arguments) => down::run(context, &arguments),
         Command::Host(command) => host::run(context, &command),
         Command::Edge(arguments) => edge::run(&arguments),

@@ -1,0 +1,15 @@
+//! Not written yet.
+
+use crate::{Input, Refusal, Rendered};
+
+/// Renders it.
+///
+/// # Errors
+/// Always.
+pub fn render(_input: &Input<'_>) -> Result<Rendered, Refusal> {
+    Err(Refusal {
+        name: "not-built-yet",
+        message: "dockerfile files can't be written yet".to_owned(),
+        mend: None,
+    })
+}
