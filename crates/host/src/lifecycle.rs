@@ -158,10 +158,18 @@ fn any_running(host: &Host) -> Result<bool, Failure> {
 }
 
 /// Ends the host. The apps run on unless they shall stop with it; they run again when it starts.
+/// Nothing stops while something changes them: what a deployment has started would be left behind,
+/// and whoever follows it starts the host again.
 pub async fn end(host: &Arc<Host>, stop_apps: bool) -> Result<(), Failure> {
+    if stop_apps {
+        for row in host.ledger.environments().map_err(ledger_failed)? {
+            refuse_busy(host, &row.app, &row.environment)?;
+        }
+    }
     // Without an app there is nothing to serve either.
-    let deserted =
-        host.ledger.instances().map_err(ledger_failed)?.is_empty() && !any_running(host)?;
+    let deserted = host.ledger.instances().map_err(ledger_failed)?.is_empty()
+        && host.ledger.unfinished().map_err(ledger_failed)?.is_empty()
+        && !any_running(host)?;
     if stop_apps || deserted {
         host.ending.store(true, Ordering::Relaxed);
         if let Err(failure) = stop_apps_with_host(host).await {
@@ -185,6 +193,9 @@ pub async fn end(host: &Arc<Host>, stop_apps: bool) -> Result<(), Failure> {
 /// Stops all apps side by side, and the edge. Their rows stay as they are, so that `host start`
 /// brings them back.
 async fn stop_apps_with_host(host: &Arc<Host>) -> Result<(), Failure> {
+    for row in host.ledger.environments().map_err(ledger_failed)? {
+        jobs::stop(host, &row.app, &row.environment).await;
+    }
     let mut all = JoinSet::new();
     for row in host.ledger.instances().map_err(ledger_failed)? {
         if host.instance(&row.id).is_none() {
@@ -206,9 +217,86 @@ async fn stop_apps_with_host(host: &Arc<Host>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Refuses what would begin while the host ends together with its apps.
+pub fn refuse_ending(host: &Host) -> Result<(), Failure> {
+    match host.ending.load(Ordering::Relaxed) {
+        false => Ok(()),
+        true => Err(Failure::new(
+            "no-host",
+            "the host is being stopped together with its apps",
+        )
+        .with("mend", "landfall host start, then again")),
+    }
+}
+
 impl Host {
     /// Whether this host leaves with its last app.
     pub fn leaves(&self) -> bool {
         *self.leaving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use landfall_release::Generation;
+
+    use super::*;
+    use crate::testing::{Bed, name};
+
+    const APP: &str = "[service.web]\ncommand = \"bin/web\"\n\
+        [job.tick]\nrun = \"echo $$ > pid; exec sleep 600\"\nschedule = \"0 0 1 1 *\"";
+
+    #[tokio::test]
+    async fn apps_dont_stop_with_the_host_while_a_deployment_goes_on() {
+        let bed = Bed::new();
+        let release = bed.release(APP, &[]);
+        let (app, environment) = (name("shop"), name("local"));
+        let live = Some(release.number);
+        let set = bed
+            .host
+            .ledger
+            .set_live(&app, &environment, live, Generation(1));
+        set.unwrap();
+        let rollout = bed.begun(&release);
+        let failure = end(&bed.host, true).await.unwrap_err();
+        assert_eq!(failure.name, "locked");
+        let said = failure.to_string();
+        assert!(
+            said.contains("shop, local") && said.contains("deployment 1"),
+            "{said}"
+        );
+        assert!(!bed.host.ending.load(Ordering::Relaxed));
+        bed.finish(&rollout);
+        end(&bed.host, true).await.unwrap();
+        let asked = rollouts::start(&bed.host, &app, &environment, String::new());
+        assert_eq!(asked.map(drop).unwrap_err().name, "no-host");
+    }
+
+    #[tokio::test]
+    async fn a_job_under_way_ends_with_the_apps() {
+        let bed = Bed::new();
+        let release = bed.release(APP, &[]);
+        let (app, environment) = (name("shop"), name("local"));
+        let host = &bed.host;
+        host.ledger
+            .set_live(&app, &environment, Some(release.number), Generation(1))
+            .unwrap();
+        jobs::by_hand(host, &app, &environment, &name("tick"), String::new()).unwrap();
+        let pid = bed.folder.path().join("pid");
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        let process = loop {
+            let text = fs::read_to_string(&pid).unwrap_or_default();
+            if let Some(number) = text.strip_suffix('\n') {
+                break number.to_owned();
+            }
+            assert!(tokio::time::Instant::now() < deadline);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        end(host, true).await.unwrap();
+        let stat = fs::read_to_string(format!("/proc/{process}/stat"));
+        assert!(!stat.is_ok_and(|stat| stat.contains(") S ")), "it runs on");
+        assert!(host.ledger.unfinished_runs().unwrap().is_empty());
     }
 }

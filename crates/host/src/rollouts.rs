@@ -21,6 +21,7 @@ use crate::{
     host::{Host, ledger_failed, unknown_service},
     jobs,
     lease::{Held, refuse_busy},
+    lifecycle::refuse_ending,
     report::remark,
     routes::Serving,
     specification::missing_secret,
@@ -375,6 +376,7 @@ fn begin(
     by: String,
     prepared: Option<serde_json::Value>,
 ) -> Result<Accepted, Failure> {
+    refuse_ending(host)?;
     let app = &release.content.app;
     let before = host
         .ledger

@@ -10,6 +10,7 @@ use super::{Due, Key, Running, own};
 use crate::{
     host::{Host, ledger_failed},
     identifier::InstanceId,
+    lifecycle::refuse_ending,
     report::remark,
     rollouts, runtime,
     steps::commands::{self, OneOff},
@@ -58,6 +59,7 @@ pub fn begin(
     due_at: Option<u64>,
     by: Option<String>,
 ) -> Result<RunRow, Failure> {
+    refuse_ending(host)?;
     let release = rollouts::live(host, &key.app, &key.environment)?;
     let state = host
         .ledger
