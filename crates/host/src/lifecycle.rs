@@ -76,31 +76,36 @@ pub async fn remove(
     host.ledger
         .append_event(Some(app), Some(environment), None, EventKind::Stopped)
         .map_err(ledger_failed)?;
-    let mut freed = 0;
-    if purge {
-        let images = host.images_of(app)?;
-        freed += backing::purge(host, app, environment).await?;
-        freed += volumes::purge(host, app, environment).await?;
-        let folder = host.home.environment(app, environment);
-        freed += remove_folder(folder).await?;
-        host.ledger
-            .remove_environment(app, environment)
-            .map_err(ledger_failed)?;
-        if !is_known(host, app)? {
-            freed += remove_folder(host.home.app(app)).await?;
-        }
-        if let Err(failure) = runtime::forget(host, app, environment).await {
-            remark(&format!("{app}: its network isn't removed: {failure}"));
-        }
-        // What a container is made from can't be removed.
-        host.prune_images(app, &images).await?;
-    }
+    let freed = match purge {
+        true => self::purge(host, app, environment).await?,
+        false => 0,
+    };
     drop(lock);
     leave_with_last_app(host).await?;
     Ok(Removed {
         instances: count,
         freed,
     })
+}
+
+/// Removes all that is kept of an environment that is stopped; how many bytes that were. What fails
+/// can be tried again: its row goes once nothing else is left.
+async fn purge(host: &Arc<Host>, app: &Name, environment: &Name) -> Result<u64, Failure> {
+    let images = host.images_of(app)?;
+    let mut freed = backing::purge(host, app, environment).await?;
+    freed += volumes::purge(host, app, environment).await?;
+    runtime::forget(host, app, environment).await?;
+    let folder = host.home.environment(app, environment);
+    freed += remove_folder(folder).await?;
+    host.ledger
+        .remove_environment(app, environment)
+        .map_err(ledger_failed)?;
+    if !is_known(host, app)? {
+        freed += remove_folder(host.home.app(app)).await?;
+    }
+    // What a container is made from can't be removed.
+    host.prune_images(app, &images).await?;
+    Ok(freed)
 }
 
 /// Whether any environment of an app is known.
@@ -243,7 +248,7 @@ mod tests {
     use landfall_release::Generation;
 
     use super::*;
-    use crate::testing::{Bed, name};
+    use crate::testing::{Bed, FakeEngine, name};
 
     const APP: &str = "[service.web]\ncommand = \"bin/web\"\n\
         [job.tick]\nrun = \"echo $$ > pid; exec sleep 600\"\nschedule = \"0 0 1 1 *\"";
@@ -298,5 +303,29 @@ mod tests {
         let stat = fs::read_to_string(format!("/proc/{process}/stat"));
         assert!(!stat.is_ok_and(|stat| stat.contains(") S ")), "it runs on");
         assert!(host.ledger.unfinished_runs().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_the_engine_doesnt_remove_can_be_removed_by_a_second_try() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = FakeEngine::start(folder.path());
+        let bed = Bed::with_engine(&engine);
+        bed.release(APP, &[]);
+        let (app, environment) = (name("shop"), name("local"));
+        let host = &bed.host;
+        host.ledger
+            .set_setting("gateway:shop.local", "10.209.0.1")
+            .unwrap();
+        let network = runtime::network_name(&app, &environment);
+        engine.has("networks", &network, serde_json::json!({}));
+        engine.refuse(&["networks"]);
+        let failure = purge(host, &app, &environment).await.unwrap_err();
+        assert_eq!(failure.name, "engine-refused");
+        assert!(is_known(host, &app).unwrap(), "nobody could try again");
+        engine.refuse(&[]);
+        purge(host, &app, &environment).await.unwrap();
+        assert!(!is_known(host, &app).unwrap());
+        assert_eq!(engine.removed(), [network]);
+        assert_eq!(host.ledger.setting("gateway:shop.local").unwrap(), None);
     }
 }

@@ -49,8 +49,8 @@ pub fn gateway(host: &Host, app: &Name, environment: &Name) -> Result<Option<Ipv
     Ok(kept.and_then(|address| address.parse().ok()))
 }
 
-/// Removes what the Engine has of an environment that was removed: its network, unless something is
-/// still on it, and the names of volumes whose folders are gone.
+/// Removes what the Engine has of an environment whose instances and volumes were removed: its network,
+/// and the names of volumes whose folders are gone.
 pub async fn forget(host: &Host, app: &Name, environment: &Name) -> Result<(), Failure> {
     if gateway(host, app, environment)?.is_none() {
         return Ok(());
@@ -62,13 +62,15 @@ pub async fn forget(host: &Host, app: &Name, environment: &Name) -> Result<(), F
             engine.remove_volume(&volume.name).await?;
         }
     }
-    let removed = engine
-        .remove_network(&network_name(app, environment))
-        .await?;
-    if !matches!(removed, Removal::InUse(_)) {
-        host.ledger
-            .remove_setting(&setting(app, environment))
-            .map_err(ledger_failed)?;
+    let name = network_name(app, environment);
+    if let Removal::InUse(said) = engine.remove_network(&name).await? {
+        let message = format!("the network {name} can't be removed: {said}");
+        let mend = format!(
+            "end what is on it, docker network inspect {name} lists that; then the same again"
+        );
+        return Err(Failure::new("engine-refused", message).with("mend", mend));
     }
-    Ok(())
+    host.ledger
+        .remove_setting(&setting(app, environment))
+        .map_err(ledger_failed)
 }

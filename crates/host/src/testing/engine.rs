@@ -81,6 +81,11 @@ impl FakeEngine {
         state.objects.insert((kind, name.to_owned()), value);
     }
 
+    /// Everything that is asked of these kinds fails.
+    pub fn refuse(&self, kinds: &[&'static str]) {
+        self.state.lock().unwrap().refused = kinds.to_vec();
+    }
+
     /// What was removed, as it was named.
     pub fn removed(&self) -> Vec<String> {
         self.state.lock().unwrap().removed.clone()
