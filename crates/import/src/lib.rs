@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod compose;
+
 use std::collections::BTreeMap;
 
 /// What is read from.
