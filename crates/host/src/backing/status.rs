@@ -292,7 +292,7 @@ pub fn client(
             },
         )
         .map_err(|error| Failure::new("host-failed", error.to_string()))?;
-        execution = [runtime::SUPERVISOR, "exec", &file, "--"]
+        execution = [runtime::SUPERVISOR, "exec", &file.hand_out(), "--"]
             .map(str::to_owned)
             .to_vec();
     }

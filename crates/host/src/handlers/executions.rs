@@ -1,6 +1,6 @@
 //! Commands that a user executes in a service: `landfall run` and `landfall exec`.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use landfall_api::wire::container::{ContainerExecution, Execution, ExecutionRequest};
 use landfall_app::Name;
@@ -17,9 +17,6 @@ use crate::{
     report::remark,
     rollouts, runtime,
 };
-
-/// So long a container that was made for a command is kept without being started.
-const UNUSED: Duration = Duration::from_secs(60);
 
 /// Makes everything ready for a command.
 pub async fn prepare(
@@ -91,6 +88,7 @@ fn inside(
             .with("mend", "landfall run executes a command in one of its own")
     })?;
     let file = runtime::execution_file(&row.folder, told).map_err(failed)?;
+    let file = file.hand_out();
     let mut arguments = vec!["exec", "--interactive"];
     if request.terminal {
         arguments.push("--tty");
@@ -122,6 +120,7 @@ async fn one_off(
     let folder = host.home.instance(&id);
     let mut container = runtime::prepare_one_off(host, release, service, &id, &folder).await?;
     let file = runtime::execution_file(&folder, told).map_err(failed)?;
+    let file = file.hand_out();
     container.command = [runtime::SUPERVISOR, "exec", &file, "--"]
         .map(str::to_owned)
         .to_vec();
@@ -133,7 +132,7 @@ async fn one_off(
     let (host, engine) = (host.clone(), engine.clone());
     tokio::spawn(async move {
         let unused = async {
-            tokio::time::sleep(UNUSED).await;
+            tokio::time::sleep(runtime::UNUSED).await;
             let looked = engine.container(&made).await;
             let created = |status: &str| status == "created";
             if !looked.is_ok_and(|found| found.is_some_and(|found| created(&found.status))) {

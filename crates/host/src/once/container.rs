@@ -37,7 +37,7 @@ pub async fn run_in(
     };
     let file = runtime::execution_file(once.folder, &execution).map_err(failed)?;
     let mut container = container.clone();
-    container.command = [SUPERVISOR, "exec", &file, "--"]
+    container.command = [SUPERVISOR, "exec", &file.inside, "--"]
         .map(str::to_owned)
         .to_vec();
     container.command.extend_from_slice(once.command);

@@ -2,10 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    io,
+    fs, io,
     path::{Path, PathBuf},
     process::Stdio,
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 use landfall_containers as containers;
@@ -57,7 +58,7 @@ pub async fn command(
         ..Execution::default()
     };
     let file = execution_file(command.folder, &execution).map_err(failed)?;
-    let mut words = [SUPERVISOR, "exec", &file, "--"]
+    let mut words = [SUPERVISOR, "exec", &file.inside, "--"]
         .map(str::to_owned)
         .to_vec();
     words.extend_from_slice(command.words);
@@ -72,27 +73,90 @@ pub async fn command(
     Ok(exit)
 }
 
-/// Writes down what a command in a container is executed with; the path where the container finds
-/// it. Whoever reads it removes it.
-pub fn execution_file(folder: &Path, execution: &Execution) -> io::Result<String> {
+/// So long a command that somebody else executes may take to be begun.
+pub const UNUSED: Duration = Duration::from_secs(60);
+
+/// What the names of [`ExecutionFile`]s begin and end with.
+const NAME: (&str, &str) = ("exec-", ".json");
+
+/// What a command in a container is executed with, written down: its secrets too. Whoever reads it
+/// removes it; where nobody does, it goes when this is dropped.
+#[derive(Debug)]
+pub struct ExecutionFile {
+    /// Where the container finds it.
+    pub inside: String,
+    path: PathBuf,
+}
+
+impl ExecutionFile {
+    /// Leaves it to somebody who is about to have it read; the path where the container finds it. It
+    /// goes after a while, should that never happen.
+    pub fn hand_out(self) -> String {
+        self.hand_out_for(UNUSED)
+    }
+
+    fn hand_out_for(self, time: Duration) -> String {
+        let inside = self.inside.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(time).await;
+            drop(self);
+        });
+        inside
+    }
+}
+
+impl Drop for ExecutionFile {
+    fn drop(&mut self) {
+        // Read, it is gone already.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Writes down what a command in a container is executed with. What a host that died has left of
+/// such goes.
+pub fn execution_file(folder: &Path, execution: &Execution) -> io::Result<ExecutionFile> {
     use std::{io::Write as _, os::unix::fs::PermissionsExt};
     static NUMBER: AtomicU64 = AtomicU64::new(0);
+    remove_unread(folder)?;
     let own = std::process::id();
     loop {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("exec-{own}-{number}.json");
+        let name = format!("{}{own}-{number}{}", NAME.0, NAME.1);
+        let path = folder.join(&name);
         // Never through a link that somebody in the container has laid there.
-        match std::fs::File::create_new(folder.join(&name)) {
+        match fs::File::create_new(&path) {
             Ok(mut file) => {
+                let written = ExecutionFile {
+                    inside: format!("{INSTANCE}/{name}"),
+                    path,
+                };
                 // The folder above is the guard: its reader may be any user of the container.
                 file.set_permissions(PermissionsExt::from_mode(0o644))?;
                 file.write_all(&serde_json::to_vec(execution)?)?;
-                return Ok(format!("{INSTANCE}/{name}"));
+                return Ok(written);
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Removes those that were written so long ago that nobody reads them any more.
+fn remove_unread(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)?.flatten() {
+        let name = entry.file_name();
+        let own = |name: &str| name.starts_with(NAME.0) && name.ends_with(NAME.1);
+        if !name.to_str().is_some_and(own) {
+            continue;
+        }
+        let written = entry.metadata().and_then(|found| found.modified());
+        let age = written.ok().and_then(|written| written.elapsed().ok());
+        if age.is_some_and(|age| age > UNUSED) {
+            // Somebody in the container may have removed it, or made it something else.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    Ok(())
 }
 
 async fn plain(
@@ -157,4 +221,58 @@ async fn plain(
         .or_else(|| status.signal().map(|signal| 128 + signal))
         .unwrap_or(-1);
     Ok(code.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[tokio::test]
+    async fn what_nobody_reads_of_a_command_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = || execution_file(folder.path(), &Execution::default()).unwrap();
+        drop(write());
+        assert!(names(folder.path()).is_empty());
+        let inside = write().hand_out_for(Duration::from_millis(20));
+        assert_eq!(
+            names(folder.path()),
+            [inside.strip_prefix("/.landfall/instance/").unwrap()]
+        );
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        while !names(folder.path()).is_empty() {
+            assert!(tokio::time::Instant::now() < deadline, "it stays");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    #[test]
+    fn what_a_host_that_died_left_of_a_command_goes_with_the_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["exec-1-0.json", "exec-1-1.json", "state.json"] {
+            fs::write(folder.path().join(name), "{}").unwrap();
+        }
+        let long_ago = SystemTime::now() - 2 * UNUSED;
+        for name in ["exec-1-0.json", "state.json"] {
+            let file = fs::File::options()
+                .write(true)
+                .open(folder.path().join(name));
+            file.unwrap().set_modified(long_ago).unwrap();
+        }
+        let written = execution_file(folder.path(), &Execution::default()).unwrap();
+        let left = names(folder.path());
+        drop(written);
+        assert_eq!(left.len(), 3, "{left:?}");
+        assert_eq!(names(folder.path()), ["exec-1-1.json", "state.json"]);
+    }
 }

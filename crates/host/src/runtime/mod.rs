@@ -33,7 +33,7 @@ use crate::{
     instance::{Instance, View},
 };
 
-pub use command::{Command, command, execution_file};
+pub use command::{Command, UNUSED, command, execution_file};
 pub use container::{complete, create, fresh_folder, mark_one_off, marker, runs_on};
 pub use engine::{Engines, is_away};
 pub use frame::{Frame, container_name, frame, labels};
