@@ -19,6 +19,8 @@ pub mod ports;
 #[cfg(feature = "engine")]
 pub mod registry;
 pub mod sweep;
+#[cfg(feature = "formats")]
+pub mod tools;
 pub mod world;
 
 use std::time::{Duration, Instant};
