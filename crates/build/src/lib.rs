@@ -27,8 +27,8 @@ pub use error::BuildError;
 pub use history::History;
 pub use image::{
     BUILT_FOR, ImageError, ImageRequest, Login, Made, Published, Recipe, Scanned, build_image,
-    docker_environment, find_dockerfile, host_mark, publish_image, put_files, registry, scan_image,
-    take_image,
+    docker_environment, find_dockerfile, host_mark, is_given_name, publish_image, put_files,
+    registry, scan_image, take_image,
 };
 pub use progress::Progress;
 pub use snapshot::{Snapshot, SnapshotRequest};

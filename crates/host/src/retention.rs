@@ -22,6 +22,14 @@ use crate::{
 /// A build that no release refers to may be one that is about to be deployed.
 const UNREFERENCED: Duration = Duration::from_secs(3600);
 
+/// The images that releases of an app refer to which can be gone back to.
+#[derive(Debug, Default)]
+pub struct Images {
+    ids: BTreeSet<String>,
+    /// What they are published to.
+    repositories: BTreeSet<String>,
+}
+
 impl Host {
     /// Removes the builds of an app but these.
     pub fn remove_builds_but(&self, app: &Name, kept: &BTreeSet<PathBuf>) -> Result<(), Failure> {
@@ -35,9 +43,9 @@ impl Host {
         })
     }
 
-    /// The ids of all images that releases of an app refer to which can be gone back to.
-    pub fn images_of(&self, app: &Name) -> Result<BTreeSet<String>, Failure> {
-        let mut images = BTreeSet::new();
+    /// All images that releases of an app refer to which can be gone back to.
+    pub fn images_of(&self, app: &Name) -> Result<Images, Failure> {
+        let mut images = Images::default();
         for row in self.ledger.environments().map_err(ledger_failed)? {
             if row.app != *app {
                 continue;
@@ -47,7 +55,11 @@ impl Host {
                 if !release.pruned {
                     let release = self.release(&row.app, &row.environment, release.number)?;
                     let artifacts = release.content.artifacts.into_values();
-                    images.extend(artifacts.filter_map(|artifact| Some(artifact.image?.id)));
+                    let ids = artifacts.filter_map(|artifact| Some(artifact.image?.id));
+                    images.ids.extend(ids);
+                    let services = release.content.app.services.into_values();
+                    let repositories = services.filter_map(|service| service.push);
+                    images.repositories.extend(repositories);
                 }
             }
         }
@@ -57,8 +69,8 @@ impl Host {
     /// Removes the images of an app that no release of it refers to any more, where there were any
     /// `before`: an app of plain processes needs no Engine. What stays too long does no harm, so that
     /// it is no failure.
-    pub async fn prune_images(&self, app: &Name, before: &BTreeSet<String>) -> Result<(), Failure> {
-        if before.is_empty() {
+    pub async fn prune_images(&self, app: &Name, before: &Images) -> Result<(), Failure> {
+        if before.ids.is_empty() {
             return Ok(());
         }
         let kept = self.images_of(app)?;
@@ -68,14 +80,15 @@ impl Host {
         Ok(())
     }
 
-    /// Removes the images that were built for an app on this host but these: by all their names, and
-    /// left-overs without any. Images of others stay, and so does what a container is made from; and
-    /// what isn't known to be `dropped` stays for a while, for it may be about to be deployed.
+    /// Removes the images that were built for an app on this host but these: by the names that they
+    /// were given here, and left-overs without any. One that somebody gave another name keeps that;
+    /// images of others stay, and so does what a container is made from; and what isn't known to be
+    /// `dropped` stays for a while, for it may be about to be deployed.
     async fn remove_images_but(
         &self,
         app: &Name,
-        kept: &BTreeSet<String>,
-        dropped: &BTreeSet<String>,
+        kept: &Images,
+        dropped: &Images,
     ) -> Result<(), Failure> {
         let engine = self.engine().await?;
         let labels = Labels::from([
@@ -86,13 +99,18 @@ impl Host {
             (label::APP.to_owned(), app.to_string()),
         ]);
         for image in engine.images(&labels).await? {
-            let is_dropped = dropped.contains(&image.id) || !is_new(&image.labels);
-            if kept.contains(&image.id) || !is_dropped {
+            let is_dropped = dropped.ids.contains(&image.id) || !is_new(&image.labels);
+            if kept.ids.contains(&image.id) || !is_dropped {
                 continue;
             }
             let mut names = image.tags;
             if names.is_empty() {
                 names.push(image.id);
+            } else {
+                let published = &dropped.repositories;
+                names.retain(|name| {
+                    landfall_build::is_given_name(name, app.as_str(), &image.labels, published)
+                });
             }
             for name in names {
                 engine.remove_image(&name).await?;
@@ -192,6 +210,7 @@ fn written_before(path: &Path, time: SystemTime) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{Bed, FakeEngine};
 
     const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -211,6 +230,39 @@ mod tests {
         left.into_iter()
             .map(|segment| format!("{} {}", segment.instance, segment.first))
             .collect()
+    }
+
+    #[tokio::test]
+    async fn an_image_goes_by_the_names_that_it_was_given_here() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = FakeEngine::start(folder.path());
+        let bed = Bed::with_engine(&engine);
+        let mark = landfall_build::host_mark(&bed.host.settings.home);
+        let image = |id: &str, tags: &[&str]| {
+            let value = serde_json::json!({
+                "Id": id,
+                "RepoTags": tags,
+                "Config": { "Labels": {
+                    (landfall_build::BUILT_FOR): mark,
+                    (label::APP): "shop",
+                    (label::ARTIFACT): "0123456789abcdef0123456789abcdef",
+                } },
+            });
+            engine.has("images", id, value);
+        };
+        let built = "landfall/shop-web:0123456789abcdef";
+        let tags = [built, "acme/shop:main-4f2c9ae", "keep:mine"];
+        image("sha256:1", &tags);
+        image("sha256:2", &[]);
+        let dropped = Images {
+            ids: BTreeSet::from(["sha256:1".to_owned()]),
+            repositories: BTreeSet::from(["acme/shop".to_owned()]),
+        };
+        let app = "shop".parse().unwrap();
+        bed.host.prune_images(&app, &dropped).await.unwrap();
+        let mut removed = engine.removed();
+        removed.sort();
+        assert_eq!(removed, ["acme/shop:main-4f2c9ae", built, "sha256:2"]);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::{
     output::{Output, Trouble},
     program,
     recipe::{self, Parted},
-    transfer,
+    reference, transfer,
 };
 use crate::{error::BuildError, files::lock, progress::Progress, snapshot::Snapshot, store};
 
@@ -55,12 +55,7 @@ pub fn build_image(
         recipe.arguments,
         &parted,
     )?;
-    let name = format!(
-        "landfall/{}-{}:{}",
-        request.app,
-        request.service,
-        store::name(&digest)
-    );
+    let name = reference::built(request.app, request.service, &store::name(&digest));
     let images = Images::connect(request.engine)?;
     let building = Building {
         request,

@@ -20,7 +20,12 @@ mod reference;
 mod scan;
 mod transfer;
 
-use std::{collections::BTreeMap, ffi::OsString, path::Path, sync::atomic::AtomicBool};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+    path::Path,
+    sync::atomic::AtomicBool,
+};
 
 use landfall_containers::{EngineAddress, Image};
 use landfall_redact::Secret;
@@ -37,11 +42,25 @@ pub use recipe::find_dockerfile;
 pub use reference::registry;
 pub use scan::{Scanned, scan_image};
 
-use crate::digest::Parts;
+use crate::{digest::Parts, store};
 
 /// The label of images that a host's releases are made of: which host it is, see [`host_mark`].
 /// Containers inherit an image's labels, so that it isn't the one by which a host knows its own.
 pub const BUILT_FOR: &str = "landfall.built-for";
+
+/// Whether a name of an image that was built for an app, which these labels are of, was given to it
+/// here: in its build, or when it was published to one of these repositories.
+#[must_use]
+pub fn is_given_name(
+    name: &str,
+    app: &str,
+    labels: &BTreeMap<String, String>,
+    repositories: &BTreeSet<String>,
+) -> bool {
+    let digest = labels.get(landfall_containers::label::ARTIFACT);
+    let digest = digest.map(|digest| store::name(digest));
+    reference::is_given(name, app, digest.as_deref().unwrap_or(""), repositories)
+}
 
 /// A host by its state folder, in a way that may stand on a published image.
 #[must_use]

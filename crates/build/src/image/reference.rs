@@ -1,5 +1,7 @@
 //! References of images: which registry one means, and what it is without its tag.
 
+use std::collections::BTreeSet;
+
 /// The registry that is meant where none is named.
 pub const DEFAULT: &str = "docker.io";
 
@@ -68,9 +70,68 @@ pub fn tag(branch: Option<&str>, commit: &str) -> String {
     }
 }
 
+/// Whether a tag is one that publishing gives: `latest`, or one that [`tag`] makes.
+fn is_published(tag: &str) -> bool {
+    let short = tag.rsplit_once('-').map_or(tag, |(_, short)| short);
+    let hexadecimal = |letter: char| letter.is_ascii_digit() || ('a'..='f').contains(&letter);
+    tag == "latest" || short.len() == 7 && short.chars().all(hexadecimal)
+}
+
+/// How an image is called that was built for an app's service from what has this short digest.
+pub fn built(app: &str, service: &str, digest: &str) -> String {
+    format!("landfall/{app}-{service}:{digest}")
+}
+
+/// Whether a name of an image that was built for an app from what has this short digest is one that
+/// was given here: the one that it was built under, or one that it was published under, to one of
+/// these repositories. All others are somebody else's.
+pub fn is_given(name: &str, app: &str, digest: &str, repositories: &BTreeSet<String>) -> bool {
+    let repository = repository(name);
+    let Some(tag) = name[repository.len()..].strip_prefix(':') else {
+        return false;
+    };
+    let built = repository
+        .strip_prefix("landfall/")
+        .and_then(|rest| rest.strip_prefix(app))
+        .is_some_and(|rest| rest.starts_with('-'));
+    let published = || {
+        let own = canonical(repository);
+        repositories
+            .iter()
+            .any(|to| canonical(self::repository(to)) == own)
+    };
+    built && tag == digest || is_published(tag) && published()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_somebody_else_arent_taken_for_ours() {
+        let published = ["ghcr.io/acme/shop".to_owned(), "acme/shop:x".to_owned()];
+        let published = BTreeSet::from(published);
+        let given = |name: &str| is_given(name, "shop", "0123456789ab", &published);
+        for own in [
+            "landfall/shop-web:0123456789ab",
+            "ghcr.io/acme/shop:latest",
+            "ghcr.io/acme/shop:4f2c9ae",
+            "ghcr.io/acme/shop:feature-a-4f2c9ae",
+            "acme/shop:main-4f2c9ae",
+        ] {
+            assert!(given(own), "{own}");
+        }
+        for other in [
+            "landfall/shop-web:mine",
+            "landfall/shop2-web:0123456789ab",
+            "ghcr.io/acme/shop:v1.2",
+            "ghcr.io/acme/other:latest",
+            "ghcr.io/acme/shop",
+            "keep:latest",
+        ] {
+            assert!(!given(other), "{other}");
+        }
+    }
 
     #[test]
     fn the_registry_is_what_looks_like_a_host() {

@@ -167,6 +167,17 @@ impl State {
         let shown = |value: &Value| match kind {
             // Less of each than when it is looked at, and some of it otherwise.
             "containers" => json!({ "Id": value["Id"] }),
+            "images" => json!({
+                "Id": value["Id"],
+                "ParentId": "",
+                "RepoTags": value["RepoTags"],
+                "RepoDigests": [],
+                "Created": 0,
+                "Size": 0,
+                "SharedSize": 0,
+                "Labels": {},
+                "Containers": 0,
+            }),
             _ => value.clone(),
         };
         of_kind.map(|(_, value)| shown(value)).collect()
