@@ -81,11 +81,14 @@ pub fn with(name: &'static str, test: impl AsyncFnOnce(&Place)) {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let busybox = Path::new("/bin/busybox");
-        if !busybox.exists() {
-            println!("skipped: there is no /bin/busybox to make an image from");
-            return;
-        }
+        // A static program to make images of; scripts/test-engine takes one out of busybox:test.
+        let busybox = std::env::var("LANDFALL_TEST_BUSYBOX").unwrap_or("/bin/busybox".to_owned());
+        let busybox = Path::new(&busybox);
+        assert!(
+            busybox.exists(),
+            "there is no {} to make an image from: run scripts/test-engine, or install busybox-static",
+            busybox.display()
+        );
         let engine = Engine::connect(&address()).await.unwrap();
         let place = Place {
             image: crate::image::made(&engine, busybox).await,
