@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod read;
 mod write;
 
 pub use write::{Map, Node, write};
