@@ -10,6 +10,22 @@ use crate::{
 #[error("the command names `${0}`, which has no value in the process's environment")]
 pub struct MissingVariable(pub String);
 
+/// A text is not words of a command: it needs a shell, or a quote isn't closed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotWords(String);
+
+impl std::str::FromStr for Command {
+    type Err = NotWords;
+
+    /// The words of a text, as the app file reads them.
+    fn from_str(text: &str) -> Result<Self, NotWords> {
+        split(text)
+            .map(Self::Words)
+            .map_err(|problem| NotWords(problem.label))
+    }
+}
+
 impl Command {
     /// The words to execute: `$NAME` and `${NAME}` replaced, `$$` a dollar. A list stays as it is.
     pub fn expand(

@@ -24,7 +24,7 @@ pub mod units;
 #[cfg(test)]
 mod worst;
 
-pub use command::MissingVariable;
+pub use command::{MissingVariable, NotWords};
 pub use diagnostic::{Diagnostic, Diagnostics, Report, Severity};
 pub use explain::codes;
 pub use file::{File, LOCAL, Origin, Resolved, read};

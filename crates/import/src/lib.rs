@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod compose;
+pub mod draft;
 
 use std::collections::BTreeMap;
 
