@@ -20,7 +20,9 @@ pub use image::Image;
 pub use import::Import;
 pub use jobs::{Jobs, JobsCommand, JobsHistory, JobsRun};
 pub use render::Render;
-pub use secrets::{Recipients, Secrets, SecretsImport, SecretsKeygen, SecretsSet};
+pub use secrets::{
+    ExportFormat, Recipients, Secrets, SecretsExport, SecretsImport, SecretsKeygen, SecretsSet,
+};
 pub use volumes::{
     Volumes, VolumesCommand, VolumesExport, VolumesImport, VolumesMove, VolumesRemove,
 };

@@ -74,6 +74,33 @@ impl DotEnv {
     }
 }
 
+/// A line of a `.env` file, with its end. It is quoted in the form that the most readers understand in the
+/// same way: single quotes, in which nothing is expanded, and double ones only where the value has a `'`, a
+/// backslash or a carriage return in it. Lines of a value stay lines.
+#[must_use]
+pub fn line(name: &str, value: &Secret) -> String {
+    let value = value.expose();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_./:@%+,=-".contains(&byte);
+    let mut line = format!("{name}=");
+    if value.bytes().all(plain) {
+        line.push_str(value);
+    } else if !value.contains(['\'', '\\', '\r']) {
+        line.extend(["'", value, "'"]);
+    } else {
+        line.push('"');
+        for character in value.chars() {
+            match character {
+                '"' | '\\' | '$' => line.extend(['\\', character]),
+                '\r' => line.push_str("\\r"),
+                other => line.push(other),
+            }
+        }
+        line.push('"');
+    }
+    line.push('\n');
+    line
+}
+
 /// Whether a variable looks as if it were a secret, by its name and by a URL with a password in it.
 #[must_use]
 pub fn looks_secret(name: &str, value: &Secret) -> bool {
@@ -287,6 +314,32 @@ mod tests {
                 .collect::<Vec<_>>(),
             ["B", "A", "C"]
         );
+    }
+
+    #[test]
+    fn a_written_line_is_read_back() {
+        for value in [
+            "",
+            "plain-1.2:3/x=",
+            "two words",
+            "it's",
+            "-----BEGIN KEY-----\nab+/=\n-----END KEY-----\n",
+            "a # b",
+            "$HOME ${x} $(y) `z`",
+            "C:\\new",
+            "ends with \\",
+            "\"'\\$`\r\n\t",
+            " around ",
+            "#",
+            "ä€𝄞",
+        ] {
+            let written = line("A", &Secret::new(value.to_owned()));
+            let after = format!("{written}B=1\n");
+            let found = parse(&after).unwrap();
+            assert_eq!(found[0], ("A".to_owned(), value.to_owned()), "{written}");
+            assert_eq!(found[1].1, "1", "{written}");
+        }
+        assert_eq!(line("A", &Secret::new("a b".to_owned())), "A='a b'\n");
     }
 
     #[test]

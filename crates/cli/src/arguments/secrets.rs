@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 #[derive(Debug, Subcommand)]
 pub enum Secrets {
@@ -10,6 +10,8 @@ pub enum Secrets {
     Set(SecretsSet),
     /// Take over the values of a .env file
     Import(SecretsImport),
+    /// Decrypt the values into a file or a pipe: to hand them to another tool
+    Export(SecretsExport),
     /// List names: which the app uses, which have a value
     #[command(alias = "ls")]
     List,
@@ -43,6 +45,31 @@ pub struct SecretsImport {
     /// Only write them down; the running app keeps the old values until the next deployment
     #[arg(long)]
     pub no_deploy: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SecretsExport {
+    /// As lines of a .env file, or as one JSON object
+    #[arg(long, value_name = "FORMAT", default_value = "dotenv")]
+    pub format: ExportFormat,
+    /// Into this file, which only its owner can read, instead of to standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Only what this service gets
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
+    /// Print them on a terminal, where everybody can see them
+    #[arg(long, conflicts_with = "out")]
+    pub show: bool,
+}
+
+/// How exported values are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// NAME=value lines, quoted where it matters
+    Dotenv,
+    /// One object: {"NAME": "value"}
+    Json,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! `landfall secrets`: values in, encrypted in a file that is safe to commit.
 
+mod export;
 mod keys;
 mod value;
 
@@ -25,6 +26,7 @@ pub fn run(context: &Context, command: Secrets) -> Result {
     match command {
         Secrets::Set(arguments) => set(context, &arguments),
         Secrets::Import(arguments) => import(context, &arguments),
+        Secrets::Export(arguments) => export::export(context, &arguments),
         Secrets::List => list(context),
         Secrets::Unset(arguments) => {
             let desk = Desk::open(context)?;

@@ -92,7 +92,16 @@ pub fn recipients(app_file: &AppFile) -> Result<Vec<String>> {
 
 /// Finds the values; all that are missing are named together.
 pub fn resolve(context: &Context, app_file: &AppFile, app: &App) -> Result<Resolved> {
-    let needed = needed(app);
+    resolve_named(context, app_file, app, &needed(app))
+}
+
+/// Finds these values.
+pub fn resolve_named(
+    context: &Context,
+    app_file: &AppFile,
+    app: &App,
+    needed: &[Needed],
+) -> Result<Resolved> {
     if needed.is_empty() {
         return Ok(Resolved::default());
     }
@@ -127,5 +136,5 @@ pub fn resolve(context: &Context, app_file: &AppFile, app: &App) -> Result<Resol
         key: &key,
         dotenv: dotenv.as_ref(),
     };
-    Ok(landfall_secrets::resolve(&needed, &sources)?)
+    Ok(landfall_secrets::resolve(needed, &sources)?)
 }
