@@ -30,7 +30,7 @@ mod tests;
 
 use std::{collections::BTreeMap, rc::Rc};
 
-pub use command::{command, port_variable, variables, words};
+pub use command::{command, once, port_variable, quoted, take_port, variables, words};
 pub use name::{Given, Names, is_variable};
 pub use print::print;
 pub use settle::settle;

@@ -213,6 +213,60 @@ fn braces(line: &str) -> impl Iterator<Item = &str> {
         .filter_map(|from| Some(from.split_once('}')?.0))
 }
 
+/// A line that happens once and ends, as a `run` or `migrate`: `sh -eu` takes the text where that is as
+/// good as the `sh -c` that other tools use, without variables and several commands in a row.
+pub fn once(line: &str) -> Value {
+    let line = line.trim();
+    match look(line) {
+        Look::Bash => shell(line, true),
+        _ if line.contains(['$', ';', '\n', '`']) => shell(line, false),
+        _ => line.into(),
+    }
+}
+
+/// A word as a shell takes it for itself.
+pub fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./=:@%+,".contains(&byte);
+    match !word.is_empty() && word.bytes().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
+/// The number that stands in a line as the port to listen on, and the line with `$PORT` for it:
+/// `--port 8000`, `-p 8000`, `--port=8000`, `-b 0.0.0.0:8000`. None where it names `$PORT` already.
+pub fn take_port(line: &str) -> Option<(String, u16)> {
+    if line.contains("$PORT") || line.contains("${PORT") {
+        return None;
+    }
+    let mut before = "";
+    let mut at = 0;
+    for word in line.split(' ') {
+        let number = |digits: &str| digits.parse::<u16>().ok().filter(|port| *port > 0);
+        let option = std::mem::replace(&mut before, word);
+        let (kept, digits) = match word.split_once('=') {
+            _ if matches!(option, "--port" | "-p" | "--http-port") => ("", word),
+            Some(("--port" | "--http-port", digits)) => {
+                (&word[..word.len() - digits.len()], digits)
+            }
+            _ => {
+                let (host, digits) = word.rsplit_once(':').unwrap_or((word, ""));
+                let known = ["0.0.0.0", "127.0.0.1", "localhost", "[::]", "*", ""];
+                match known.contains(&host.rsplit('=').next().unwrap_or_default()) {
+                    true => (&word[..word.len() - digits.len()], digits),
+                    false => (word, ""),
+                }
+            }
+        };
+        if let Some(port) = number(digits) {
+            let (head, tail) = (&line[..at], &line[at + word.len()..]);
+            return Some((format!("{head}{kept}$PORT{tail}"), port));
+        }
+        at += word.len() + 1;
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -291,5 +345,46 @@ mod tests {
             port_variable("x ${PORT:-$Y} ${PORTS}"),
             ("x ${PORT:-$Y} ${PORTS}".to_owned(), None)
         );
+    }
+
+    #[test]
+    fn a_port_in_a_command_becomes_the_variable() {
+        for (line, expected, port) in [
+            (
+                "uvicorn a:b --host 0.0.0.0 --port 8000",
+                "uvicorn a:b --host 0.0.0.0 --port $PORT",
+                8000,
+            ),
+            (
+                "gunicorn a --bind=0.0.0.0:5000 -w 2",
+                "gunicorn a --bind=0.0.0.0:$PORT -w 2",
+                5000,
+            ),
+            ("next start -p 3000", "next start -p $PORT", 3000),
+            ("x --port=80 --other 80", "x --port=$PORT --other 80", 80),
+            ("gunicorn -b :8000 a", "gunicorn -b :$PORT a", 8000),
+        ] {
+            assert_eq!(take_port(line), Some((expected.to_owned(), port)), "{line}");
+        }
+        for line in [
+            "x --port $PORT",
+            "agent http://localhost:8000 app:main",
+            "x --port many",
+            "",
+        ] {
+            assert_eq!(take_port(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_happens_once_keeps_its_meaning() {
+        assert_eq!(once("a && b"), "a && b".into());
+        assert_eq!(once("a; b"), vec!["sh", "-c", "a; b"].into());
+        assert_eq!(once("a $B"), vec!["sh", "-c", "a $B"].into());
+        assert_eq!(
+            once("[[ x ]] && a"),
+            vec!["bash", "-c", "[[ x ]] && a"].into()
+        );
+        assert_eq!(quoted("it's"), "'it'\\''s'");
     }
 }

@@ -67,7 +67,7 @@ pub fn settle(
         }
     }
     Err(Refusal {
-        name: "cant-import",
+        name: "bad-import",
         file: file.to_owned(),
         line: 0,
         message: format!("what it says makes no app file: {last}"),
