@@ -4,6 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    thread::JoinHandle,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -128,15 +129,34 @@ impl Daemon {
     /// Runs `landfall` of a world with it, in its network.
     #[track_caller]
     pub fn landfall(&self, world: &World, arguments: &[&str]) -> Ran {
-        let output = world
-            .command(Path::new("nsenter"))
+        ran(self.command(world, arguments), arguments)
+    }
+
+    /// The same beside the test, which may kill the Engine meanwhile.
+    pub fn landfall_beside(&self, world: &World, arguments: &'static [&str]) -> JoinHandle<Ran> {
+        let command = self.command(world, arguments);
+        std::thread::spawn(move || ran(command, arguments))
+    }
+
+    fn command(&self, world: &World, arguments: &[&str]) -> Command {
+        let mut command = world.command(Path::new("nsenter"));
+        command
             .arg(format!("--net={}", self.namespace().display()))
             .arg(program("landfall"))
             .args(arguments)
-            .env("DOCKER_HOST", self.host())
-            .output()
-            .expect("nsenter is there");
-        Ran::new(format!("landfall {}", arguments.join(" ")), &output)
+            .env("DOCKER_HOST", self.host());
+        command
+    }
+
+    /// What a client in its network gets from an address.
+    #[track_caller]
+    pub fn fetch(&self, url: &str) -> String {
+        let curl = ["--silent", "--show-error", "--fail", "--max-time", "10"];
+        let output = self.within("curl").args(curl).arg(url).output();
+        let output = output.expect("nsenter is there");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{url}: {said}");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
     /// Kills it with SIGKILL.
@@ -164,6 +184,12 @@ impl Daemon {
             let _ = kill_process(process, signal);
         }
     }
+}
+
+#[track_caller]
+fn ran(mut command: Command, arguments: &[&str]) -> Ran {
+    let output = command.output().expect("nsenter is there");
+    Ran::new(format!("landfall {}", arguments.join(" ")), &output)
 }
 
 impl Drop for Daemon {
