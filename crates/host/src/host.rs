@@ -398,7 +398,8 @@ pub fn unknown_service(content: &Content, service: &str) -> Failure {
     .with("known", known.join(", "))
 }
 
-fn boot_id() -> String {
+/// The boot of this machine.
+pub fn boot_id() -> String {
     // Without it every start looks like the same boot, which only costs a useless connection attempt.
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .unwrap_or_default()

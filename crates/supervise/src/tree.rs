@@ -30,6 +30,8 @@ pub struct Status {
     pub ended: bool,
     /// Processor time used, in clock ticks.
     pub ticks: u64,
+    /// When it was started, in clock ticks since the machine's boot.
+    pub started: u64,
 }
 
 /// A process's status; none where it is gone.
@@ -43,14 +45,17 @@ pub fn status(pid: u32) -> Option<Status> {
     let group = fields.next()?.parse().ok()?;
     let mut times = fields
         .skip(8)
+        // Some of them may be negative, and none of those is asked for.
         .map(|field| field.parse::<u64>().unwrap_or(0));
     let ticks = times.next()? + times.next()?;
+    let started = times.nth(6)?;
     Some(Status {
         pid,
         parent,
         group,
         ended: matches!(state, "Z" | "X"),
         ticks,
+        started,
     })
 }
 

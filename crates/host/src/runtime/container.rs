@@ -10,7 +10,10 @@ use std::{
 
 use landfall_containers::{Container, ContainerSpecification, Engine, EngineError, Mount};
 use landfall_release::Failure;
-use landfall_supervise::specification::{Logs, files};
+use landfall_supervise::{
+    specification::{Logs, files},
+    tree,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
@@ -18,7 +21,7 @@ use tokio::time::{Instant, sleep};
 use super::{INSTANCE, LOGS, Launch, SUPERVISOR, container_name, supervisor};
 use crate::{
     home::make_folder,
-    host::Host,
+    host::{Host, boot_id},
     instance::{connect, write_private},
     report::remark,
 };
@@ -36,6 +39,10 @@ pub struct Marker {
     pub container: Option<String>,
     /// Its first process, as this machine sees it.
     pub process: Option<u32>,
+    /// Which one that is among all that ever have that number: the boot, and when in it that was
+    /// started. Hosts before this one wrote none.
+    #[serde(default)]
+    pub life: Option<(String, u64)>,
     /// Its address on its app's network.
     pub address: Option<Ipv4Addr>,
 }
@@ -62,6 +69,7 @@ pub fn mark_one_off(folder: &Path, name: &str) -> io::Result<()> {
         name: name.to_owned(),
         container: None,
         process: None,
+        life: None,
         address: None,
     };
     mark(folder, &marker)
@@ -171,6 +179,7 @@ pub async fn start(
         name: container.name.clone(),
         container: None,
         process: None,
+        life: None,
         address: None,
     };
     let folders = || {
@@ -191,6 +200,7 @@ pub async fn start(
     if let Some(found) = engine.container(&made).await? {
         marker.container = Some(made.clone());
         marker.process = found.pid;
+        marker.life = found.pid.and_then(life);
         marker.address = container
             .attachment
             .as_ref()
@@ -308,13 +318,24 @@ pub fn runs_on(folder: &Path) -> bool {
     marker(folder).is_some_and(|marker| first_process(&marker).is_some())
 }
 
-/// The first process of a container, if it is still that.
+/// The first process of a container, if it is still that: numbers are given again, after a reboot
+/// soon and to a container like this one.
 pub fn first_process(marker: &Marker) -> Option<Pid> {
     let process = marker.process?;
     let words = fs::read(format!("/proc/{process}/cmdline")).ok()?;
-    let own = words.starts_with(SUPERVISOR.as_bytes());
+    let own = words.starts_with(SUPERVISOR.as_bytes())
+        && marker
+            .life
+            .as_ref()
+            .is_none_or(|noted| life(process).as_ref() == Some(noted));
     own.then(|| i32::try_from(process).ok().and_then(Pid::from_raw))
         .flatten()
+}
+
+/// Which process it is that has a number now.
+fn life(process: u32) -> Option<(String, u64)> {
+    let started = tree::status(process)?.started;
+    Some((boot_id(), started))
 }
 
 #[cfg(test)]
@@ -335,5 +356,46 @@ mod tests {
         leave_container(&folder).unwrap();
         assert!(!folder.exists());
         assert_eq!(marker(&folder), None);
+    }
+
+    #[test]
+    fn a_number_that_is_another_processes_now_is_no_containers() {
+        use std::os::unix::process::CommandExt as _;
+        let mut child = std::process::Command::new("cat")
+            .arg0(SUPERVISOR)
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let process = child.id();
+        // Until then it has this test's words.
+        while !fs::read(format!("/proc/{process}/cmdline"))
+            .unwrap()
+            .starts_with(SUPERVISOR.as_bytes())
+        {
+            std::thread::yield_now();
+        }
+        let own = life(process).unwrap();
+        let found = |life: Option<(String, u64)>| {
+            let marker = Marker {
+                name: "landfall.x".to_owned(),
+                container: None,
+                process: Some(process),
+                life,
+                address: None,
+            };
+            first_process(&marker).is_some()
+        };
+        let judged = [
+            found(Some(own.clone())),
+            found(Some((own.0.clone(), own.1 - 1))),
+            found(Some(("another boot".to_owned(), own.1))),
+            // As a host before this one wrote it.
+            found(None),
+        ];
+        // Ends it.
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert_eq!(judged, [true, false, false, true]);
+        assert!(!found(Some(own)));
     }
 }
