@@ -97,6 +97,14 @@ impl Map {
         self
     }
 
+    /// What stands behind a key; the last, where there are several.
+    pub fn get(&self, wanted: &str) -> Option<&Node> {
+        self.lines.iter().rev().find_map(|line| match line {
+            Line::Entry { key, value, .. } if key == wanted => Some(value),
+            _ => None,
+        })
+    }
+
     /// Whether it has no entries.
     pub fn is_empty(&self) -> bool {
         !self
@@ -276,7 +284,7 @@ fn write_inline(text: &mut String, value: &Node) {
 
 /// Whether a text can be a literal block without an indicator of its indentation.
 fn is_block(text: &str) -> bool {
-    text.trim_end_matches('\n').contains('\n')
+    text.contains('\n')
         && !text.ends_with("\n\n")
         && !text.starts_with([' ', '\t', '\n'])
         && !text.lines().any(|line| line.ends_with([' ', '\t']))
@@ -365,11 +373,13 @@ mod tests {
             .set("name", "yes")
             .blank()
             .set("web", web)
-            .set("steps", vec![Node::Map(item), "x: y".into()]);
+            .set("steps", vec![Node::Map(item), "x: y".into()])
+            .set("one", Node::Block("echo \"$X\"\n".into()));
         assert_eq!(
             write(&document),
             "# Written once.\nname: \"yes\"\n\nweb:\n  image: \"ghcr.io/acme/web:1\"\n  port: 8080 # where it listens\n  \
-             test: [\"CMD\", \"a b\"]\nsteps:\n  - name: Checkout\n    run: |\n      a\n      b\n  - \"x: y\"\n"
+             test: [\"CMD\", \"a b\"]\nsteps:\n  - name: Checkout\n    run: |\n      a\n      b\n  - \"x: y\"\n\
+             one: |\n  echo \"$X\"\n"
         );
     }
 }
