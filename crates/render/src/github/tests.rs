@@ -1,0 +1,191 @@
+//! Two apps as workflows, and what must hold for every one.
+
+#![expect(clippy::unwrap_used, reason = "a failing test may panic anywhere")]
+
+use std::collections::BTreeMap;
+
+use landfall_app::{App, read};
+
+use crate::{Format, Input, Rendered, render};
+
+/// An app of two targets, three environments and a pipeline.
+const TEXTBOOK: &str = r#"
+app = "textbook"
+
+[service.site]
+root   = "frontend"
+build  = { run = "npm ci && npm run build" }
+static = "build"
+
+[service.api]
+root    = "backend"
+build   = { dockerfile = "Dockerfile", args = { VERSION = "3" }, secrets = ["NPM_TOKEN"] }
+push    = "ghcr.io/acme/textbook-api:latest"
+port    = 7860
+health  = "/health"
+domains = ["api.example.com"]
+secrets = ["OPENAI_API_KEY"]
+
+[pipeline]
+tests    = [{ run = "ruff check .", root = "backend" },
+            { run = ["pytest", "-k", "not slow"], root = "backend", report = "coverage.xml" },
+            { run = "test -n \"$HOME\"" }]
+coverage = "70%"
+timeout  = "10m"
+
+[environment.staging]
+branch = "staging/next"
+target = "ssh://deploy@203.0.113.8"
+
+[environment.production]
+branch      = "main"
+verified-in = "staging"
+approvals   = 1
+target      = { kubernetes = "prod" }
+
+[environment.preview]
+per     = "pull-request"
+expires = "7d"
+target  = "ssh://deploy@203.0.113.9"
+service.site.target = { netlify = "textbook" }
+"#;
+
+/// An app of one service, whose image somebody else deploys, and one environment that is a machine.
+const EDITOR: &str = r#"
+app = "editor"
+
+[service.editor]
+root  = "backend"
+build = "Dockerfile"
+push  = "registry.example.com/acme/editor"
+port  = 5000
+
+[registry."registry.example.com"]
+username = "bot"
+password = "hunter2-in-plain-text"
+
+[environment.box]
+"#;
+
+fn rendered(text: &str) -> Rendered {
+    let (file, diagnostics) = read(text.as_bytes(), "landfall.toml");
+    assert!(!diagnostics.has_errors(), "{}", diagnostics.render(false));
+    let file = file.unwrap();
+    let environments: Vec<App> = file
+        .environments()
+        .iter()
+        .map(|name| file.resolve(name).ok().unwrap().app)
+        .collect();
+    let project: BTreeMap<String, Vec<u8>> = [
+        ("backend/Dockerfile".to_owned(), Vec::new()),
+        (".git/HEAD".to_owned(), Vec::new()),
+    ]
+    .into();
+    let input = Input {
+        app: &environments[0],
+        environments: &environments,
+        project: &project,
+        version: "0.1.0",
+    };
+    render(Format::Github, &input).unwrap()
+}
+
+fn whole(rendered: &Rendered) -> String {
+    let files = rendered.files.iter();
+    let files: String = files
+        .map(|file| format!("=== {}\n{}", file.path, file.text))
+        .collect();
+    let notes = rendered.notes.iter();
+    let notes: String = notes
+        .map(|note| format!("{}: {}\n", note.setting, note.said))
+        .collect();
+    format!("{files}=== notes\n{notes}")
+}
+
+#[test]
+fn an_app_of_three_environments() {
+    insta::assert_snapshot!("textbook", whole(&rendered(TEXTBOOK)));
+}
+
+#[test]
+fn an_app_of_a_published_image() {
+    insta::assert_snapshot!("editor", whole(&rendered(EDITOR)));
+}
+
+#[test]
+fn a_password_in_the_app_file_is_in_no_workflow() {
+    assert!(!whole(&rendered(EDITOR)).contains("hunter2"));
+}
+
+#[test]
+fn the_same_app_is_written_the_same() {
+    assert_eq!(rendered(TEXTBOOK), rendered(TEXTBOOK));
+}
+
+#[test]
+fn every_action_of_others_is_pinned_by_its_commit() {
+    let text = whole(&rendered(TEXTBOOK));
+    let uses: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("uses: "))
+        .map(|line| line.trim_matches('"'))
+        .collect();
+    assert!(uses.len() > 10, "{uses:?}");
+    for action in uses {
+        let (_, pin) = action.split_once('@').unwrap();
+        let pinned = pin
+            .split_once(" # v")
+            .map(|(commit, _)| commit.trim_end_matches('"'))
+            .is_some_and(|commit| {
+                commit.len() == 40 && commit.chars().all(|c| c.is_ascii_hexdigit())
+            });
+        assert!(
+            pinned || action.starts_with(super::actions::LANDFALL),
+            "{action}"
+        );
+    }
+}
+
+#[test]
+fn a_script_holds_no_expression() {
+    for text in [TEXTBOOK, EDITOR] {
+        let mut block = None;
+        for line in whole(&rendered(text)).lines() {
+            let indent = line.len() - line.trim_start().len();
+            if block.is_some_and(|at| indent <= at && !line.is_empty()) {
+                block = None;
+            }
+            let script = line.trim_start().starts_with("run: ") || block.is_some();
+            assert!(!script || !line.contains("${{"), "{line}");
+            if line.trim_start().starts_with("run: |") {
+                block = Some(indent);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_expression_of_the_users_stays_text() {
+    let text = "app = \"a\"\n[service.web]\ncommand = \"bin/web\"\n[pipeline]\ntests = [{ run = \"echo ${{ github.token }}\" }]\n";
+    let ci = rendered(text).files[0].text.clone();
+    assert!(!ci.contains("echo ${{ github.token"), "{ci}");
+    assert!(ci.contains("echo ${{ '${{' }} github.token }}"), "{ci}");
+}
+
+#[test]
+fn a_branch_that_no_workflow_can_hold_is_refused() {
+    let text =
+        "app = \"a\"\n[service.web]\ncommand = \"bin/web\"\n[environment.box]\nbranch = \"it's\"\n";
+    let (file, _) = read(text.as_bytes(), "landfall.toml");
+    let file = file.unwrap();
+    let app = file.resolve(&"box".parse().unwrap()).ok().unwrap().app;
+    let project: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    let input = Input {
+        app: &app,
+        environments: std::slice::from_ref(&app),
+        project: &project,
+        version: "0.1.0",
+    };
+    let refusal = render(Format::Github, &input).unwrap_err();
+    assert!(refusal.message.contains("it's"), "{refusal}");
+}
