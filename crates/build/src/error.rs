@@ -131,7 +131,7 @@ impl BuildError {
             Self::LfsPointers(_) => "git lfs pull".to_owned(),
             Self::NoRoot { .. } => "put right `root` in landfall.toml; an empty folder needs a file in it".to_owned(),
             Self::NoOutput { .. } => "put right `output` or `static` in landfall.toml, or the build".to_owned(),
-            Self::Outside(_) => "keep `root`, `output` and `cache` below the folder of landfall.toml".to_owned(),
+            Self::Outside(_) => "keep `root`, `output`, `cache` and `files` below the folder of landfall.toml".to_owned(),
             Self::NoSuchFile(_) => "put right `files` in landfall.toml: paths are relative to its folder".to_owned(),
             Self::Image(error) => return error.mend(),
             Self::Changing(_) => "try again once nothing writes there".to_owned(),

@@ -51,7 +51,9 @@ pub struct Repository {
 
 #[derive(Debug)]
 struct Entry {
+    /// A repository within.
     link: bool,
+    symbolic: bool,
     path: PathBuf,
 }
 
@@ -314,6 +316,7 @@ impl Repository {
             if let Some(tab) = entry.iter().position(|byte| *byte == b'\t') {
                 self.entries.push(Entry {
                     link: entry.starts_with(b"160000"),
+                    symbolic: entry.starts_with(b"120000"),
                     path: PathBuf::from(OsStr::from_bytes(&entry[tab + 1..])),
                 });
             }
@@ -429,6 +432,29 @@ impl Repository {
                 .with("tree", &repository.tree);
         }
         Ok(Some(parts.finish()))
+    }
+
+    /// Where a symbolic link below the app's folder leads to.
+    pub fn link(&self, path: &Path) -> Result<Option<PathBuf>, BuildError> {
+        let path = self.prefix.join(path);
+        let within = |at: &Path| path.strip_prefix(at).ok().map(Path::to_owned);
+        for (at, repository) in &self.nested {
+            if let Some(path) = within(at) {
+                return repository.link(&path);
+            }
+        }
+        let is_link = |entry: &Entry| entry.symbolic && entry.path == path;
+        if !self.entries.iter().any(is_link) {
+            return Ok(None);
+        }
+        let mut object = OsString::from(format!("{}:", self.tree));
+        object.push(&path);
+        let target = checked(
+            self.git().args(["cat-file", "blob"]).arg(object),
+            None,
+            "cat-file",
+        )?;
+        Ok(Some(OsString::from_vec(target).into()))
     }
 
     /// Writes a folder or file below the app's folder out.

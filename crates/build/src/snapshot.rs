@@ -1,6 +1,6 @@
 //! The sources of a release, as they stand in the folder now.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use landfall_release::SourceVersion;
 
@@ -11,6 +11,9 @@ use crate::{error::BuildError, files::inside, git, remote, walk};
 pub(crate) fn never(name: &[u8]) -> bool {
     matches!(name, b".env" | b"landfall.toml" | b"landfall.secrets.toml")
 }
+
+/// So many links may lead from one to the next, as in the kernel.
+const MOST_LINKS: usize = 40;
 
 /// What a snapshot is asked to look at.
 #[derive(Debug, Clone, Copy)]
@@ -106,6 +109,43 @@ impl Snapshot {
             Sources::Git(repository) => repository.digest(&path),
             Sources::Walk(listing) => Ok(listing.contains(&path).then(|| listing.digest(&path))),
         }
+    }
+
+    /// What a path of the sources stands for: itself, or what it leads to where it is a symbolic link.
+    /// One that leads out of the app's folder is refused.
+    pub fn followed(&self, path: &str) -> Result<String, BuildError> {
+        let mut at = inside(path)?;
+        for _ in 0..MOST_LINKS {
+            let target = match &self.sources {
+                Sources::Git(repository) => repository.link(&at)?,
+                Sources::Walk(listing) => listing.link(&at),
+            };
+            let Some(target) = target else {
+                return at
+                    .into_os_string()
+                    .into_string()
+                    .map_err(|name| BuildError::NoSuchFile(name.to_string_lossy().into_owned()));
+            };
+            at.pop();
+            for part in target.components() {
+                let stays = match part {
+                    Component::CurDir => true,
+                    Component::ParentDir => at.pop(),
+                    Component::Normal(part) => {
+                        at.push(part);
+                        true
+                    }
+                    Component::RootDir | Component::Prefix(_) => false,
+                };
+                if !stays {
+                    let led = format!("{path} (a link to {})", target.display());
+                    return Err(BuildError::Outside(led));
+                }
+            }
+        }
+        Err(BuildError::NoSuchFile(format!(
+            "{path}: its links lead in a circle"
+        )))
     }
 
     /// All files below a folder of the app, relative to it.

@@ -136,6 +136,14 @@ impl Listing {
         self.below(path).next().is_some()
     }
 
+    /// Where a symbolic link leads to.
+    pub fn link(&self, path: &Path) -> Option<PathBuf> {
+        match self.entries.get(path)? {
+            Entry::Link { target } => Some(target.clone()),
+            Entry::File { .. } => None,
+        }
+    }
+
     /// The digest of all below a path, by names relative to it.
     pub fn digest(&self, path: &Path) -> String {
         let mut hasher = Sha256::new();
