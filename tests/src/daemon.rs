@@ -20,18 +20,37 @@ pub struct Daemon {
     network: Child,
     engine: Option<Child>,
     options: Vec<String>,
+    /// Whether its data lies on a disk of its own.
+    disk: bool,
 }
 
 impl Daemon {
     /// Starts one, with an image of the machine's own Engine in it. None where that can't be had: it
     /// needs root and `dockerd`.
     pub fn start(image: &str, options: &[&str]) -> Option<Self> {
+        Self::start_on(None, image, options)
+    }
+
+    /// The same, on a disk of so many megabytes of its own where that is asked for.
+    pub fn start_on(disk: Option<u32>, image: &str, options: &[&str]) -> Option<Self> {
         let there = Command::new("dockerd").arg("--version").output().is_ok();
         if !there || !rustix::process::geteuid().is_root() {
             eprintln!("skipped: an Engine of its own needs root and dockerd");
             return None;
         }
         let folder = TempDir::with_prefix("landfall-engine-").expect("a folder can be made");
+        if let Some(megabytes) = disk {
+            let data = folder.path().join("data");
+            fs::create_dir(&data).expect("the folder is fresh");
+            let mounted = Command::new("mount")
+                .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
+                .arg(&data)
+                .status();
+            if !mounted.is_ok_and(|mounted| mounted.success()) {
+                eprintln!("skipped: a disk of its own can't be mounted here");
+                return None;
+            }
+        }
         let network = Command::new("unshare")
             .args(["--net", "sleep", "infinity"])
             .spawn()
@@ -41,6 +60,7 @@ impl Daemon {
             network,
             engine: None,
             options: options.iter().map(ToString::to_string).collect(),
+            disk: disk.is_some(),
         };
         let own = fs::read_link("/proc/self/ns/net").expect("there are namespaces");
         wait("a network of its own", || {
@@ -64,8 +84,13 @@ impl Daemon {
         format!("/proc/{}/ns/net", self.network.id()).into()
     }
 
+    /// Where its data lies.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
     /// A program in its network.
-    fn within(&self, program: &str) -> Command {
+    pub fn within(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
         command.arg(format!("--net={}", self.namespace().display()));
         command.arg(program);
@@ -213,5 +238,11 @@ impl Drop for Daemon {
         self.stop();
         let _ = self.network.kill();
         let _ = self.network.wait();
+        // An Engine that was killed leaves a mount of its data upon itself; a disk of its own is one more.
+        for _ in 0..1 + usize::from(self.disk) {
+            let mut unmount = Command::new("umount");
+            let unmount = unmount.arg("-l").arg(self.data()).stderr(Stdio::null());
+            let _ = unmount.status();
+        }
     }
 }

@@ -29,6 +29,16 @@ pub struct Registry {
 impl Registry {
     /// Starts one, on the last of a world's ports.
     pub fn start(world: &World) -> Self {
+        let registry = Self::start_by(Command::new("docker-registry"), world);
+        let url = format!("http://{}/v2/", registry.host);
+        wait("the registry answers", || {
+            get(&url).ok().filter(|answer| answer.status == 401)
+        });
+        registry
+    }
+
+    /// Starts one in whatever place a command runs it; nobody has looked yet whether it answers.
+    pub fn start_by(mut command: Command, world: &World) -> Self {
         let port = world.ports().1;
         let folder = world.folder().join("registry");
         fs::create_dir(&folder).expect("the world's folder is fresh");
@@ -47,7 +57,7 @@ impl Registry {
                 users.display()
             ),
         );
-        let child = Command::new("docker-registry")
+        let child = command
             .arg("serve")
             .arg(configuration)
             .stdout(Stdio::null())
@@ -55,10 +65,6 @@ impl Registry {
             .spawn()
             .expect("apt install docker-registry: these tests need a registry");
         let host = format!("127.0.0.1:{port}");
-        let url = format!("http://{host}/v2/");
-        wait("the registry answers", || {
-            get(&url).ok().filter(|answer| answer.status == 401)
-        });
         Self { host, child }
     }
 
