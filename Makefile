@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 # Not every shell expands the ~ of PREFIX=~/.local.
 override PREFIX := $(patsubst ~/%,$(HOME)/%,$(PREFIX))
 
-.PHONY: help demo test test-engine lint install uninstall bench docs
+.PHONY: help demo test test-engine test-formats lint install uninstall bench docs
 
 help: ## What can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -19,10 +19,14 @@ test-engine: ## The tests that need a Docker Engine; starts one where it can
 	@scripts/install-tools
 	@scripts/test-engine
 
+test-formats: ## The tests that take other formats' own tools as judges; installs these
+	@scripts/install-tools
+	@scripts/test-formats
+
 lint: ## Formatting and lints, as CI checks them
 	@scripts/install-tools
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --features landfall-containers/engine,landfall-tests/engine -- -D warnings
+	cargo clippy --workspace --all-targets --features landfall-containers/engine,landfall-tests/formats -- -D warnings
 
 install: ## Build for use, and put the programs into PREFIX/bin (PREFIX=/usr/local)
 	@scripts/install-tools
