@@ -6,7 +6,7 @@ override PREFIX := $(patsubst ~/%,$(HOME)/%,$(PREFIX))
 .PHONY: help demo test test-engine test-formats lint install uninstall bench docs
 
 help: ## What can be made
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: ## Build, and deploy the example with everything that goes right and wrong
 	@scripts/demo
