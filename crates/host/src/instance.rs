@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    os::fd::AsRawFd as _,
     path::{Path, PathBuf},
     process::Stdio,
     sync::Arc,
@@ -11,12 +10,13 @@ use std::{
 
 use landfall_release::Failure;
 use landfall_supervise::{
+    client,
     control::{Answer, Hello, Request},
     specification::{Sensitive, Specification, VERSION, files},
     state::State,
 };
 use rustix::{
-    fs::{FileType, Mode, OFlags, fstat},
+    fs::{Mode, OFlags},
     process::{Pid, Signal, kill_process},
 };
 use tokio::{
@@ -196,17 +196,10 @@ impl Control {
     }
 }
 
-/// Connects to the control socket in a folder. A container may write there: a link that it laid to
-/// somebody else's socket isn't followed.
+/// Connects to the control socket in a folder, never through a link.
 pub async fn connect(folder: &Path) -> io::Result<UnixStream> {
-    let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let socket = rustix::fs::open(folder.join(files::CONTROL), flags, Mode::empty())?;
-    if !FileType::from_raw_mode(fstat(&socket)?.st_mode).is_socket() {
-        return Err(io::ErrorKind::NotFound.into());
-    }
-    // By its open place: nobody can exchange it now, and however long its path is, this is short.
-    let place = format!("/proc/self/fd/{}", socket.as_raw_fd());
-    UnixStream::connect(place).await
+    let socket = client::control(folder)?;
+    UnixStream::connect(client::place_of(&socket)).await
 }
 
 /// Writes an instance's folder and starts its supervisor, as nobody's child. It still has to be adopted.
@@ -442,25 +435,4 @@ pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     file.write_all(content)?;
     file.sync_all()?;
     std::fs::rename(&temporary, path)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_control_socket_isnt_found_through_a_link() {
-        let outer = tempfile::tempdir().unwrap();
-        let (own, other) = (outer.path().join("own"), outer.path().join("other"));
-        make_folder(&own).unwrap();
-        make_folder(&other).unwrap();
-        let listening = tokio::net::UnixListener::bind(other.join(files::CONTROL)).unwrap();
-        assert!(connect(&other).await.is_ok());
-        std::os::unix::fs::symlink(other.join(files::CONTROL), own.join(files::CONTROL)).unwrap();
-        assert!(connect(&own).await.is_err());
-        std::fs::remove_file(own.join(files::CONTROL)).unwrap();
-        std::fs::write(own.join(files::CONTROL), "").unwrap();
-        assert!(connect(&own).await.is_err());
-        drop(listening);
-    }
 }

@@ -1,7 +1,6 @@
 //! Speaking with a supervisor: the way to its socket, receiving sockets, and a blocking client.
 
 use std::{
-    fs::File,
     io::{self, BufRead, BufReader, IoSliceMut, Write},
     mem::MaybeUninit,
     os::{
@@ -13,7 +12,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{Mode, OFlags},
+    fs::{FileType, Mode, OFlags, fstat},
     net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg},
 };
 
@@ -59,7 +58,29 @@ pub fn with_short_path<T>(
 /// # Errors
 /// `NotFound` and `ConnectionRefused` where none runs.
 pub fn connect(folder: &Path) -> io::Result<UnixStream> {
-    with_short_path(folder, files::CONTROL, |path| UnixStream::connect(path))
+    let socket = control(folder)?;
+    UnixStream::connect(place_of(&socket))
+}
+
+/// The control socket in a folder, opened without connecting to it. A container may write there: a
+/// link that it laid to somebody else's socket isn't followed.
+///
+/// # Errors
+/// `NotFound` where there is none, or something else in its place.
+pub fn control(folder: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let socket = rustix::fs::open(folder.join(files::CONTROL), flags, Mode::empty())?;
+    match FileType::from_raw_mode(fstat(&socket)?.st_mode).is_socket() {
+        true => Ok(socket),
+        false => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
+/// The path by which something is reached that is open: nobody can exchange it, and it is short
+/// enough for a socket's address. Only while it is open.
+#[must_use]
+pub fn place_of(open: &OwnedFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", open.as_raw_fd()))
 }
 
 /// Whether a supervisor lives on a folder: whether its lock is held.
@@ -67,7 +88,9 @@ pub fn connect(folder: &Path) -> io::Result<UnixStream> {
 /// # Errors
 /// Those of opening the lock file; one that isn't there is no error.
 pub fn lives(folder: &Path) -> io::Result<bool> {
-    match File::open(folder.join(files::LOCK)) {
+    // Somebody in a container may have put something else there.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    match rustix::fs::open(folder.join(files::LOCK), flags, Mode::empty()) {
         Ok(lock) => {
             match rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockShared) {
                 Ok(()) => Ok(false),
@@ -75,8 +98,8 @@ pub fn lives(folder: &Path) -> io::Result<bool> {
                 Err(error) => Err(error.into()),
             }
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
+        Err(rustix::io::Errno::NOENT) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -254,5 +277,32 @@ impl Client {
     pub fn listen(&mut self, socket: Socket) -> io::Result<(Vec<String>, Vec<OwnedFd>)> {
         self.send(&Request::Listen(socket))?;
         receive_sockets(&self.stream)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::{fs::symlink, net::UnixListener};
+
+    use super::*;
+
+    #[test]
+    fn what_a_link_leads_to_isnt_taken_for_a_supervisor() {
+        let outer = tempfile::tempdir().unwrap();
+        let (own, other) = (outer.path().join("own"), outer.path().join("other"));
+        for folder in [&own, &other] {
+            std::fs::create_dir(folder).unwrap();
+        }
+        let _listening = UnixListener::bind(other.join(files::CONTROL)).unwrap();
+        let lock = std::fs::File::create(other.join(files::LOCK)).unwrap();
+        lock.lock().unwrap();
+        assert!(connect(&other).is_ok() && lives(&other).unwrap());
+        for name in [files::CONTROL, files::LOCK] {
+            symlink(other.join(name), own.join(name)).unwrap();
+        }
+        assert!(connect(&own).is_err() && lives(&own).is_err());
+        std::fs::remove_file(own.join(files::CONTROL)).unwrap();
+        std::fs::write(own.join(files::CONTROL), "").unwrap();
+        assert!(connect(&own).is_err());
     }
 }

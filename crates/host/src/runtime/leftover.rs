@@ -93,14 +93,23 @@ pub async fn tidy(
     let found = engine
         .containers(&super::labels(host, app, environment))
         .await?;
+    let deployments = host.ledger.unfinished().map_err(ledger_failed)?;
+    let runs = host.ledger.unfinished_runs().map_err(ledger_failed)?;
     for container in found {
         let label = |key: &str| container.labels.get(key).map(String::as_str);
         let Some(id) = label(label::INSTANCE).and_then(InstanceId::parse) else {
             continue;
         };
         // Of a command that has just ended somebody still asks how.
-        let by_hand = id.incarnation.starts_with(BY_HAND);
-        if id.replica == 0 && !by_hand && host.home.instance(&id.to_string()).exists() {
+        let asked = deployments.iter().any(|rollout| {
+            (&rollout.app, &rollout.environment) == (app, environment)
+                && id.incarnation == rollout.deployment.to_string()
+        });
+        let asked = asked
+            || runs
+                .iter()
+                .any(|row| id.incarnation == run_incarnation(row.number));
+        if id.replica == 0 && asked {
             continue;
         }
         let known = rows
@@ -111,6 +120,12 @@ pub async fn tidy(
         let over = container.status == "exited" || (id.replica > 0 && !container.running);
         if !known && !kept && over && id.incarnation != BACKING {
             engine.remove(&container.id, false).await?;
+            if id.replica == 0 {
+                // A host that died left it there.
+                let folder = host.home.instance(&id.to_string());
+                super::container::unmark(&folder);
+                let _ = std::fs::remove_dir_all(&folder);
+            }
         }
     }
     Ok(())
@@ -178,6 +193,34 @@ fn left_behind(id: &str, container: &Container, since: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        home::make_folder,
+        testing::{Bed, FakeEngine, name},
+    };
+
+    #[tokio::test]
+    async fn a_command_that_nobody_asks_about_any_more_goes_with_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = FakeEngine::start(folder.path());
+        let bed = Bed::with_engine(&engine);
+        let (host, app, environment) = (&bed.host, name("shop"), name("local"));
+        let release = bed.release("[service.web]\ncommand = \"bin/web\"", &[]);
+        host.ledger
+            .set_setting("gateway:shop.local", "10.209.0.1")
+            .unwrap();
+        bed.finish(&bed.begun(&release));
+        assert_eq!(bed.begun(&release).deployment, DeploymentNumber(2));
+        let labels = super::super::labels(host, &app, &environment);
+        let [left, asked] = [1, 2].map(|deployment| format!("shop.local.web.1.0.{deployment}"));
+        for id in [&left, &asked] {
+            engine.container(id, &labels, false);
+            make_folder(&host.home.instance(id)).unwrap();
+        }
+        tidy(host, &app, &environment, None).await.unwrap();
+        assert_eq!(engine.removed(), [left.clone()]);
+        assert!(!host.home.instance(&left).exists());
+        assert!(host.home.instance(&asked).exists());
+    }
 
     #[test]
     fn commands_of_earlier_deployments_are_told_from_everything_else() {

@@ -33,7 +33,8 @@ const NOTHING_GIVEN: &str = "Nothing was given on standard input: the processes 
 const HELP: &str = "\
 Supervises the processes of one service.
 
-landfall-supervise run FOLDER|FILE.json [--sensitive-stdin]   in the foreground, or as process 1
+landfall-supervise run FOLDER|FILE.json [--sensitive-stdin|--inherit]   in the foreground, or as
+                                     process 1; --inherit gives each process its own environment, too
 landfall-supervise start FOLDER      in the background; secrets as JSON on standard input
 landfall-supervise state FOLDER      how it is, as JSON
 landfall-supervise restart FOLDER [PROCESS]
@@ -78,9 +79,19 @@ pub fn command(arguments: &[&str]) -> ExitCode {
             "\n"
         )),
         ["--help" | "-h" | "help"] => print(HELP),
-        ["run", place] => run(Path::new(place), false),
+        ["run", place] => run(Path::new(place), false, &[]),
         ["run", place, "--sensitive-stdin"] | ["run", "--sensitive-stdin", place] => {
-            run(Path::new(place), true)
+            run(Path::new(place), true, &[])
+        }
+        ["run", place, "--inherit"] | ["run", "--inherit", place] => {
+            // What is no text is nothing that a specification could say either.
+            let own = std::env::vars_os();
+            let own: Vec<(String, String)> = own
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
+                .collect();
+            run(Path::new(place), false, &own)
         }
         ["start", folder] => super::detach::start(Path::new(folder)),
         ["state", folder] => report(state(Path::new(folder))),
@@ -109,7 +120,7 @@ fn report(done: Result<(), String>) -> ExitCode {
     }
 }
 
-fn run(place: &Path, with_sensitive: bool) -> ExitCode {
+fn run(place: &Path, with_sensitive: bool, inherited: &[(String, String)]) -> ExitCode {
     let set_up = || {
         let place = place
             .canonicalize()
@@ -122,7 +133,7 @@ fn run(place: &Path, with_sensitive: bool) -> ExitCode {
                 notes.push(NOTHING_GIVEN.to_owned());
             }
         }
-        serve::set_up(&place, sensitive.unwrap_or_default(), notes)
+        serve::set_up(&place, sensitive.unwrap_or_default(), notes, inherited)
     };
     match set_up() {
         Ok(ready) => outcome(ready.run()),

@@ -129,7 +129,9 @@ pub fn supervisor(folder: &Path) -> ExitCode {
     let set_up = quiet
         .map_err(|error| Refusal::Failed(format!("/dev/null: {}", io::Error::from(error))))
         .and_then(|()| sensitive.map_err(Refusal::from))
-        .and_then(|sensitive| serve::set_up(folder, sensitive.unwrap_or_default(), Vec::new()));
+        .and_then(|sensitive| {
+            serve::set_up(folder, sensitive.unwrap_or_default(), Vec::new(), &[])
+        });
     let (said, ready) = match set_up {
         Ok(ready) => (LISTENS.to_owned(), Some(ready)),
         Err(Refusal::AlreadyRuns) => (HELD.to_owned(), None),

@@ -92,8 +92,14 @@ impl Ready {
 }
 
 /// Sets a supervisor up, on a folder or on a specification's file alone. Signals are blocked already.
-/// `notes` are the first of its state's.
-pub fn set_up(place: &Path, sensitive: Sensitive, notes: Vec<String>) -> Result<Ready, Refusal> {
+/// `notes` are the first of its state's. `inherited` is what every process is given beside what its
+/// specification says, which is stronger.
+pub fn set_up(
+    place: &Path,
+    sensitive: Sensitive,
+    notes: Vec<String>,
+    inherited: &[(String, String)],
+) -> Result<Ready, Refusal> {
     let signals = system::signal_descriptor().map_err(|error| format!("signals: {error}"))?;
     let metadata = fs::metadata(place).map_err(|error| format!("{}: {error}", place.display()))?;
     let folder = metadata.is_dir().then(|| place.to_owned());
@@ -104,8 +110,16 @@ pub fn set_up(place: &Path, sensitive: Sensitive, notes: Vec<String>) -> Result<
         |folder| folder.join(files::SPECIFICATION),
     );
     let text = fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let specification: Specification =
+    let mut specification: Specification =
         serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", file.display()))?;
+    for process in &mut specification.processes {
+        for (name, value) in inherited {
+            let environment = &mut process.environment;
+            if !environment.contains_key(name) {
+                environment.insert(name.clone(), value.clone());
+            }
+        }
+    }
     validate(&specification).map_err(|error| format!("{}: {error}", file.display()))?;
     if specification.shared {
         // Who may come here at all is settled by the folder above.
