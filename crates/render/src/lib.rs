@@ -11,8 +11,12 @@ mod dockerfile;
 mod dokku;
 mod github;
 mod place;
+mod shell;
 mod supervisord;
 mod systemd;
+#[cfg(test)]
+mod testing;
+mod variables;
 
 use landfall_app::App;
 
