@@ -166,6 +166,9 @@ impl<T: Into<Node>> From<Vec<T>> for Node {
 pub fn write(document: &Map) -> String {
     let mut text = String::new();
     write_map(&mut text, document, 0);
+    if document.is_empty() {
+        text.push_str("{}\n");
+    }
     text
 }
 
@@ -176,7 +179,7 @@ fn write_map(text: &mut String, map: &Map, depth: usize) {
             Line::Comment(comment) => {
                 for line in comment.lines() {
                     indent(text, depth);
-                    text.push_str(format!("# {line}").trim_end());
+                    text.push_str(format!("# {}", said(line)).trim_end());
                     text.push('\n');
                 }
             }
@@ -186,8 +189,16 @@ fn write_map(text: &mut String, map: &Map, depth: usize) {
                 trailing,
             } => {
                 indent(text, depth);
-                scalar(text, key);
-                text.push(':');
+                if key.len() <= LONGEST_KEY {
+                    scalar(text, key);
+                    text.push(':');
+                } else {
+                    text.push_str("? ");
+                    quoted(text, key);
+                    text.push('\n');
+                    indent(text, depth);
+                    text.push(':');
+                }
                 write_value(text, value, depth, trailing.as_deref());
             }
         }
@@ -198,7 +209,7 @@ fn write_map(text: &mut String, map: &Map, depth: usize) {
 fn write_value(text: &mut String, value: &Node, depth: usize, trailing: Option<&str>) {
     let note = |text: &mut String| {
         if let Some(note) = trailing {
-            let _ = write!(text, " # {note}");
+            let _ = write!(text, " # {}", said(note).trim_end());
         }
         text.push('\n');
     };
@@ -278,8 +289,44 @@ fn write_inline(text: &mut String, value: &Node) {
             }
             text.push(']');
         }
-        Node::Map(_) => text.push_str("{}"),
+        Node::Map(map) => {
+            text.push('{');
+            let mut first = true;
+            for line in &map.lines {
+                let Line::Entry { key, value, .. } = line else {
+                    continue;
+                };
+                if !std::mem::take(&mut first) {
+                    text.push_str(", ");
+                }
+                if key.len() > LONGEST_KEY {
+                    text.push_str("? ");
+                }
+                quoted(text, key);
+                text.push_str(": ");
+                match value {
+                    Node::Text(value) => quoted(text, value),
+                    other => write_inline(text, other),
+                }
+            }
+            text.push('}');
+        }
     }
+}
+
+/// Longer keys, in bytes, must say that they are one: a reader looks for the colon no further than 1,024
+/// characters, and a byte takes up to four of them where it is escaped.
+const LONGEST_KEY: usize = 200;
+
+/// A line of a comment: what some reader takes for a line's end would end the comment.
+fn said(line: &str) -> String {
+    let end = |c: char| !is_printable(c) || matches!(c, '\u{2028}' | '\u{2029}');
+    line.replace(end, " ")
+}
+
+/// What YAML lets stand as it is.
+fn is_printable(c: char) -> bool {
+    !c.is_control() && !matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
 /// Whether a text can be a literal block without an indicator of its indentation.
@@ -290,7 +337,7 @@ fn is_block(text: &str) -> bool {
         && !text.lines().any(|line| line.ends_with([' ', '\t']))
         && !text
             .chars()
-            .any(|c| (c.is_control() && c != '\n') || c == '\u{feff}')
+            .any(|c| c != '\n' && (!is_printable(c) || matches!(c, '\u{2028}' | '\u{2029}')))
 }
 
 fn indent(text: &mut String, depth: usize) {
@@ -342,7 +389,7 @@ fn quoted(text: &mut String, value: &str) {
             '\n' => text.push_str("\\n"),
             '\t' => text.push_str("\\t"),
             '\r' => text.push_str("\\r"),
-            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') => {
+            c if !is_printable(c) || matches!(c, '\u{2028}' | '\u{2029}') => {
                 let _ = match u32::from(c) {
                     code @ ..=0xff => write!(text, "\\x{code:02x}"),
                     code => write!(text, "\\u{code:04x}"),
