@@ -27,6 +27,8 @@ pub struct Image {
     pub created: Option<String>,
     /// What its author set.
     pub config: ImageConfig,
+    /// The digests of its layers' contents, from the base on.
+    pub layers: Vec<String>,
 }
 
 /// What became of something to remove.
@@ -151,6 +153,10 @@ fn understood(found: ImageInspect) -> Image {
         architecture: found.architecture.unwrap_or_default(),
         created: found.created,
         config: configured(config),
+        layers: found
+            .root_fs
+            .and_then(|root| root.layers)
+            .unwrap_or_default(),
     }
 }
 

@@ -12,6 +12,7 @@ mod engine;
 mod error;
 mod events;
 mod execute;
+mod export;
 mod image;
 mod information;
 pub mod label;
