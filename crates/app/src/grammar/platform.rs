@@ -80,6 +80,8 @@ pub(super) static BACKING: Table = table(
     &["url", "disk"],
     &["url", "runtime"],
     &["url", "data"],
+    // What is somebody else's can't be restored, so that no backup of it would count.
+    &["url", "backup"],
 ]);
 
 static BACKUP: Table = table(

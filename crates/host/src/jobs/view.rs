@@ -138,8 +138,19 @@ pub fn by_hand(
     })
 }
 
-/// Refuses an app with a schedule that this machine can't keep, before it is deployed.
+/// Refuses an app with a schedule that this machine can't keep, or a backup that can't be made, before
+/// it is deployed.
 pub fn refuse_bad(app: &App) -> Result<(), Failure> {
+    for (name, backing) in &app.backing {
+        if !backing.own() && backing.backup.is_some() {
+            let what = format!(
+                "{name} is somebody else's (`url`), and only what Landfall provisions is backed up"
+            );
+            let mend =
+                format!("take `backup` out of [backing.{name}]: whoever provides it backs it up");
+            return Err(Failure::new("bad-backup", what).with("mend", mend));
+        }
+    }
     for (due, line) in scheduler::schedules(app) {
         if let Err(error) = Schedule::parse(&line, &app.timezone) {
             let (name, mend) = match error {
@@ -174,5 +185,30 @@ fn summary(row: RunRow) -> RunSummary {
         code: row.body.code,
         said: row.body.said,
         last_words: row.body.last_words,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backup_of_what_isnt_provisioned_here_is_refused() {
+        let text = "[service.web]\ncommand = \"bin/web\"\n[backing.store]\nkind = \"postgres\"\n\
+                    backup = { schedule = \"0 3 * * *\", to = \"backups\" }";
+        let mut app = crate::testing::app(text);
+        refuse_bad(&app).unwrap();
+        // As a command of another version may send it; this one's reads no such file.
+        let url = crate::testing::app(
+            "[service.web]\ncommand = \"bin/web\"\n[backing.store]\nkind = \"postgres\"\n\
+             url = \"${secret.NEON_URL}\"",
+        );
+        let url = url.backing[&crate::testing::name("store")].url.clone();
+        for backing in app.backing.values_mut() {
+            backing.url = url.clone();
+        }
+        let failure = refuse_bad(&app).unwrap_err();
+        assert_eq!(failure.name, "bad-backup");
+        assert!(failure.to_string().contains("store is somebody else's"));
     }
 }

@@ -217,7 +217,7 @@ mod tests {
             make_folder(&host.home.instance(id)).unwrap();
         }
         tidy(host, &app, &environment, None).await.unwrap();
-        assert_eq!(engine.removed(), [left.clone()]);
+        assert_eq!(engine.removed(), std::slice::from_ref(&left));
         assert!(!host.home.instance(&left).exists());
         assert!(host.home.instance(&asked).exists());
     }
