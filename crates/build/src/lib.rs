@@ -26,9 +26,9 @@ pub use build::{BuildRequest, build};
 pub use error::BuildError;
 pub use history::History;
 pub use image::{
-    BUILT_FOR, ImageError, ImageRequest, Login, Made, Published, Recipe, Scanned, build_image,
-    docker_environment, find_dockerfile, host_mark, is_given_name, publish_image, put_files,
-    registry, scan_image, take_image,
+    BUILT_FOR, ImageError, ImageRequest, Login, Made, Published, Recipe, Scanned, Trial, Tried,
+    build_image, docker_environment, find_dockerfile, host_mark, is_given_name, publish_image,
+    put_files, registry, scan_image, take_image, try_build,
 };
 pub use progress::Progress;
 pub use snapshot::{Snapshot, SnapshotRequest};

@@ -20,6 +20,8 @@ pub struct Build<'a> {
     pub secrets: &'a [(String, std::path::PathBuf)],
     /// Look for newer base images.
     pub fresh: bool,
+    /// Use nothing that an earlier build made.
+    pub anew: bool,
     pub buildkit: bool,
 }
 
@@ -51,6 +53,9 @@ pub fn build(engine: &str, build: &Build<'_>) -> Vec<OsString> {
     }
     if build.fresh {
         words.push("--pull".into());
+    }
+    if build.anew {
+        words.push("--no-cache".into());
     }
     words.push(build.context.into());
     words
@@ -90,13 +95,14 @@ mod tests {
             stage: Some("runtime"),
             secrets: &secrets,
             fresh: true,
+            anew: true,
             buildkit: true,
         };
         assert_eq!(
             words(&full),
             "--host unix:///s build --tag landfall/shop-web:0 --file /c/Dockerfile --iidfile /c/id \
              --label landfall.app=shop --build-arg PYTHON=3.13 or so --target runtime \
-             --secret id=NPM_TOKEN,src=/c/secret-0 --progress=plain --pull /c/context"
+             --secret id=NPM_TOKEN,src=/c/secret-0 --progress=plain --pull --no-cache /c/context"
         );
         let none = BTreeMap::new();
         let plain = Build {
@@ -105,6 +111,7 @@ mod tests {
             stage: None,
             secrets: &[],
             fresh: false,
+            anew: false,
             buildkit: false,
             ..full
         };

@@ -14,7 +14,6 @@ use landfall_release::SourceVersion;
 use super::{
     BUILT_FOR, ImageRequest, Made, arguments, artifact, configuration,
     desk::Desk,
-    dockerfile,
     engine::Images,
     error::ImageError,
     host_mark,
@@ -155,6 +154,7 @@ impl Building<'_> {
                 stage: self.recipe.build.stage.as_deref(),
                 secrets: &secrets,
                 fresh: self.request.fresh,
+                anew: false,
                 buildkit: builder.buildkit,
             },
         );
@@ -212,7 +212,7 @@ impl Building<'_> {
 
     /// Refuses what the builder from before BuildKit can't do.
     fn without_buildkit(&self, text: &str) -> Result<(), BuildError> {
-        let needs = dockerfile::needs_buildkit(text);
+        let needs = super::dockerfile::needs_buildkit(text);
         let what = match needs {
             _ if !self.request.secrets.is_empty() => "build.secrets".to_owned(),
             Some((line, what)) => format!("{what} ({}:{line})", self.parted.dockerfile),
@@ -273,51 +273,76 @@ impl Building<'_> {
         last: Vec<String>,
         took: std::time::Duration,
     ) -> BuildError {
-        let service = self.request.service.to_owned();
-        let full = |line: &String| line.contains("no space left on device");
-        if full(&trouble.said) || trouble.last.iter().any(full) {
-            return ImageError::DiskFull {
-                doing: "built",
-                said: trouble.said,
-            }
-            .into();
+        let ended = Ended { exit, last, took };
+        explained(
+            self.request.service,
+            &self.parted.dockerfile,
+            text,
+            trouble,
+            ended,
+        )
+    }
+}
+
+/// How docker ended.
+pub struct Ended {
+    pub exit: String,
+    pub last: Vec<String>,
+    pub took: std::time::Duration,
+}
+
+/// What a failed build of a Dockerfile with this text means.
+pub fn explained(
+    service: &str,
+    dockerfile: &str,
+    text: &str,
+    trouble: Trouble,
+    ended: Ended,
+) -> BuildError {
+    let service = service.to_owned();
+    let full = |line: &String| line.contains("no space left on device");
+    if full(&trouble.said) || trouble.last.iter().any(full) {
+        return ImageError::DiskFull {
+            doing: "built",
+            said: trouble.said,
         }
-        if trouble.said.to_lowercase().contains("buildkit") && trouble.code.is_none() {
-            return ImageError::NoBuildKit {
-                service,
-                what: trouble.said,
-            }
-            .into();
-        }
-        // Nothing of the Dockerfile ran: a base image is missing, or it can't be read.
-        let base = trouble.base_image();
-        if let Some(base) = base.filter(|_| transfer::is_about_a_registry(&trouble.said)) {
-            return transfer::error("pulled", base, &trouble.said).into();
-        }
-        let line = trouble.line.or_else(|| {
-            let instruction = trouble.instruction.as_deref()?;
-            dockerfile::line_of(text, instruction)
-        });
-        let at = match line {
-            Some(line) => format!("({}:{line}) ", self.parted.dockerfile),
-            None => String::new(),
-        };
-        let command = trouble
-            .instruction
-            .unwrap_or_else(|| "docker build".to_owned());
-        let exit = trouble
-            .code
-            .map_or(exit, |code| format!("exited with {code}"));
-        BuildError::Failed {
+        .into();
+    }
+    if trouble.said.to_lowercase().contains("buildkit") && trouble.code.is_none() {
+        return ImageError::NoBuildKit {
             service,
-            command: dockerfile::plain(&command),
-            exit: format!("{at}{exit}"),
-            took,
-            last: if trouble.last.is_empty() && trouble.code.is_none() {
-                last
-            } else {
-                trouble.last
-            },
+            what: trouble.said,
         }
+        .into();
+    }
+    // Nothing of the Dockerfile ran: a base image is missing, or it can't be read.
+    let base = trouble.base_image();
+    if let Some(base) = base.filter(|_| transfer::is_about_a_registry(&trouble.said)) {
+        return transfer::error("pulled", base, &trouble.said).into();
+    }
+    let line = trouble.line.or_else(|| {
+        let instruction = trouble.instruction.as_deref()?;
+        super::dockerfile::line_of(text, instruction)
+    });
+    let at = match line {
+        Some(line) => format!("({}:{line}) ", dockerfile),
+        None => String::new(),
+    };
+    let command = trouble
+        .instruction
+        .unwrap_or_else(|| "docker build".to_owned());
+    let exit = trouble
+        .code
+        .map_or(ended.exit, |code| format!("exited with {code}"));
+    BuildError::Failed {
+        service,
+        command: super::dockerfile::plain(&command),
+        exit: format!("{at}{exit}"),
+        took: ended.took,
+        last: if trouble.last.is_empty() && trouble.code.is_none() {
+            ended.last
+        } else {
+            trouble.last
+        },
     }
 }

@@ -19,6 +19,7 @@ mod recipe;
 mod reference;
 mod scan;
 mod transfer;
+mod trial;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -41,6 +42,7 @@ pub use put_in::put_files;
 pub use recipe::find_dockerfile;
 pub use reference::registry;
 pub use scan::{Scanned, scan_image};
+pub use trial::{Trial, Tried, try_build};
 
 use crate::{digest::Parts, store};
 
