@@ -495,6 +495,29 @@ fn what_comes_of_a_backing_service_stands_with_its_changes() {
             "setting backing.postgres.version: 15 → 15.4 ({restarted})"
         )]
     );
+    let elsewhere = changed(&|backing| {
+        backing.data = Some("/b".to_owned());
+        backing.command = Some(landfall_app::model::Command::Exact(vec![
+            "--more".to_owned(),
+        ]));
+        backing.port = Some(1);
+    });
+    let said: Vec<_> = elsewhere
+        .iter()
+        .map(|line| line.split(':').next().unwrap())
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "setting backing.postgres.command",
+            "setting backing.postgres.data",
+            "setting backing.postgres.port"
+        ]
+    );
+    assert!(
+        elsewhere.iter().all(|line| line.contains(restarted)),
+        "{elsewhere:#?}"
+    );
     let gone = printed(
         &Desired::from(&content()),
         Some(&release(live.clone())),

@@ -6,6 +6,7 @@
 
 mod address;
 mod databases;
+mod difference;
 mod disk;
 mod external;
 mod hold;
@@ -163,7 +164,7 @@ async fn up(
     let name = &row.name;
     if runs && other {
         told(format!("restarting {name} for its new settings"))?;
-        let why = before.map(|before| prepare::difference(&before.body, &row.body));
+        let why = before.map(|before| difference::difference(&before.body, &row.body));
         server::stop(host, row, plan.grace).await?;
         row.body.digest.clone_from(&plan.digest);
         host.put_backing(row)?;

@@ -458,45 +458,6 @@ fn failed(row: &BackingRow, what: &str) -> Failure {
     )
 }
 
-/// What of a release restarts it, in a few words.
-pub fn difference(before: &Body, after: &Body) -> String {
-    let mut said = Vec::new();
-    let text = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
-    let (old, new) = (&before.wanted, &after.wanted);
-    if old.memory != new.memory {
-        let [old, new] = [old, new].map(|of| text(of.memory.map(|size| size.to_string())));
-        said.push(format!("memory {old} → {new}"));
-    }
-    if old.cpu != new.cpu {
-        let [old, new] = [old, new].map(|of| text(of.cpu.map(|cpu| cpu.to_string())));
-        said.push(format!("cpu {old} → {new}"));
-    }
-    let keys: std::collections::BTreeSet<_> =
-        old.settings.keys().chain(new.settings.keys()).collect();
-    for key in keys {
-        let (old, new) = (old.settings.get(key), new.settings.get(key));
-        if old != new {
-            said.push(format!(
-                "{key} {} → {}",
-                text(old.cloned()),
-                text(new.cloned())
-            ));
-        }
-    }
-    if old.save != new.save {
-        said.push(format!(
-            "save [{}] → [{}]",
-            old.save.join(", "),
-            new.save.join(", ")
-        ));
-    }
-    let id = |body: &Body| body.image.as_ref().map(|image| image.id.clone());
-    if id(before) != id(after) {
-        said.push("another build of its image".to_owned());
-    }
-    said.join(", ")
-}
-
 /// A value of somebody else's backing service.
 pub fn rendered(
     name: &Name,

@@ -66,9 +66,11 @@ fn consequence(name: &str, key: &str, old: &Backing, new: &Backing) -> Option<St
         }
         "version" if major(old) != major(new) => Some(refused),
         "runtime" | "kind" => Some(refused),
-        "cpu" | "command" | "env" | "health" | "memory" | "save" | "settings" | "version" => {
-            Some(restarted.to_owned())
-        }
+        "cpu" | "command" | "env" | "health" | "memory" | "port" | "save" | "settings"
+        | "version" => Some(restarted.to_owned()),
+        "data" => Some(format!(
+            "{restarted}, and finds its data in the other folder"
+        )),
         "init" => Some("scripts run at the first start alone".to_owned()),
         _ => None,
     }
