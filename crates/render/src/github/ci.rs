@@ -6,7 +6,7 @@ use landfall_yaml::{Map, Node};
 
 use super::{
     Plan, actions,
-    words::{below, script, title},
+    words::{below, literal, script, title},
     workflow::{Job, Workflow, place, push},
 };
 
@@ -56,10 +56,18 @@ pub fn tests(plan: &Plan<'_>) -> Option<Job> {
         let mut step = actions::step(title(&test.run));
         let folder = below("", &test.root);
         if folder != "." {
-            step.set("working-directory", super::words::literal(&folder));
+            step.set("working-directory", literal(&folder));
+        }
+        let mut script = script(&test.run);
+        if script.contains("${{") {
+            // It is the user's text, not an expression; and none belongs into a script.
+            let mut env = Map::new();
+            env.set("SCRIPT", literal(&script));
+            step.set("env", env);
+            script = "eval \"$SCRIPT\"".to_owned();
         }
         step.set("shell", "sh")
-            .set("run", actions::script_node(script(&test.run)));
+            .set("run", actions::script_node(script));
         step.into()
     }));
     job.steps.push(place("test-results"));

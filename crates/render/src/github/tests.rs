@@ -170,6 +170,7 @@ fn an_expression_of_the_users_stays_text() {
     let ci = rendered(text).files[0].text.clone();
     assert!(!ci.contains("echo ${{ github.token"), "{ci}");
     assert!(ci.contains("echo ${{ '${{' }} github.token }}"), "{ci}");
+    assert!(ci.contains("eval \"$SCRIPT\""), "{ci}");
 }
 
 #[test]

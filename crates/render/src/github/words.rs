@@ -2,6 +2,8 @@
 
 use landfall_app::model::Run;
 
+use crate::shell;
+
 /// A text in a place where GitHub evaluates expressions: one that stands in it stays text.
 pub fn literal(text: &str) -> String {
     text.replace("${{", "${{ '${{' }}")
@@ -22,25 +24,10 @@ pub fn pattern(text: &str) -> String {
 /// What `sh` runs. GitHub's `sh` ends at the first failure; that unset variables are failures is said here
 /// where it can matter, so that a test fares as it does at the desk.
 pub fn script(run: &Run) -> String {
-    literal(&match run {
+    match run {
         Run::Shell(text) if text.contains('$') => format!("set -u\n{}", text.trim_end()),
         Run::Shell(text) => text.trim_end().to_owned(),
-        Run::Exact(words) => words
-            .iter()
-            .map(|word| shell_word(word))
-            .collect::<Vec<_>>()
-            .join(" "),
-    })
-}
-
-/// A word that a shell takes for itself.
-fn shell_word(word: &str) -> String {
-    let plain = |letter: char| {
-        letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.' | '/' | '=' | ':' | ',')
-    };
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
+        Run::Exact(words) => shell::line(words),
     }
 }
 
