@@ -172,7 +172,8 @@ pub enum Comment {
     Hash,
     /// `; …`
     Semicolon,
-    /// The format has none (JSON): what stands there already is only replaced when that is asked for.
+    /// The format has none (JSON): an object says it by a key of its own, `landfall`, and has no places of the
+    /// user's. What isn't an object is only replaced when that is asked for.
     None,
 }
 

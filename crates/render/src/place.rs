@@ -79,10 +79,13 @@ pub fn place(
     // A checkout may have given it other line ends.
     let unified = existing.replace("\r\n", "\n");
     if written.comment == Comment::None {
-        return match unified == written.text {
-            true => Ok(unchanged(existing)),
-            false if force => Ok(changed(written.text.clone())),
-            false => Err(Problem::Foreign),
+        let text = fresh(&written.text);
+        return match signed(&unified) {
+            _ if unified == text => Ok(unchanged(existing)),
+            _ if force => Ok(changed(text)),
+            None => Err(Problem::Foreign),
+            Some((noted, body)) if noted != digest(&body) => Err(Problem::Edited),
+            Some(_) => Ok(changed(text)),
         };
     }
     let mark = written.comment.mark();
@@ -152,7 +155,7 @@ fn lines(existing: &str, exists: bool, written: &Written) -> Placed {
 /// With the header. A first line that must stay the first (`#!`) does.
 fn headed(body: &str, written: &Written, command: &str) -> String {
     if written.comment == Comment::None {
-        return body.to_owned();
+        return sign(body, command);
     }
     let mark = written.comment.mark();
     let (first, rest) = match body.starts_with("#!") {
@@ -177,6 +180,30 @@ fn headed(body: &str, written: &Written, command: &str) -> String {
     text.push_str(&format!("{mark} {DIGEST}{digest}\n"));
     text.push_str(rest);
     text
+}
+
+/// The key by which an object of JSON, which has no comments, says how it was made. It is the first, and on a
+/// line of its own. Who reads such a file passes over keys that it doesn't know.
+const KEY: &str = "  \"landfall\": \"";
+
+/// JSON with that key; anything else stays as it is.
+fn sign(body: &str, command: &str) -> String {
+    match body.strip_prefix("{\n") {
+        Some(rest) if rest != "}\n" => format!(
+            "{{\n{KEY}Written by `{command}` from landfall.toml: change that, and write this anew. {DIGEST}{}\",\n{rest}",
+            digest(body)
+        ),
+        _ => body.to_owned(),
+    }
+}
+
+/// The digest that the key notes, and the object without it.
+fn signed(text: &str) -> Option<(&str, String)> {
+    let rest = text.strip_prefix("{\n")?;
+    let (line, rest) = rest.split_once('\n')?;
+    let said = line.strip_prefix(KEY)?.strip_suffix("\",")?;
+    let (_, noted) = said.rsplit_once(DIGEST)?;
+    Some((noted, format!("{{\n{rest}")))
 }
 
 /// The digest that the header notes, and what stands below the header.
@@ -379,6 +406,42 @@ mod tests {
                 .change,
             Change::Unchanged
         );
+    }
+
+    #[test]
+    fn json_says_how_it_was_made_by_a_key_of_its_own() {
+        let object = |value: u32| Written {
+            comment: Comment::None,
+            ..written(&format!("{{\n  \"a\": {value}\n}}\n"))
+        };
+        let first = place(None, &object(1), COMMAND, false).unwrap();
+        assert!(
+            first
+                .text
+                .starts_with("{\n  \"landfall\": \"Written by `landfall render compose`"),
+            "{}",
+            first.text
+        );
+        let read: serde_json::Value = serde_json::from_str(&first.text).unwrap();
+        assert_eq!(read["a"], 1);
+        let again = |text: &str, value, force| place(Some(text), &object(value), COMMAND, force);
+        assert_eq!(
+            again(&first.text, 1, false).unwrap().change,
+            Change::Unchanged
+        );
+        let windows = first.text.replace('\n', "\r\n");
+        assert_eq!(again(&windows, 1, false).unwrap().change, Change::Unchanged);
+        let second = again(&first.text, 2, false).unwrap();
+        assert_eq!(second.change, Change::Changed);
+        assert_eq!(
+            second.text,
+            place(None, &object(2), COMMAND, false).unwrap().text
+        );
+        let edited = first.text.replace("\"a\": 1", "\"a\": 3");
+        assert_eq!(again(&edited, 1, false), Err(Problem::Edited));
+        assert_eq!(again(&edited, 1, true).unwrap().text, first.text);
+        assert_eq!(again("{\n  \"a\": 1\n}\n", 2, false), Err(Problem::Foreign));
+        assert_eq!(again("[]", 1, false), Err(Problem::Foreign));
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub(super) fn write(
 ///
 /// `%` begins an expansion. A `;` or `#` behind white space begins a comment, quotes or not: an empty pair of
 /// quotes between the two keeps them apart. `quote` is the one that surrounds the words.
-pub(crate) fn escaped(value: &str, quote: char) -> Result<String, &'static str> {
+pub(super) fn escaped(value: &str, quote: char) -> Result<String, &'static str> {
     let mut text = String::with_capacity(value.len());
     let mut space = false;
     for character in value.chars() {

@@ -17,8 +17,6 @@ use landfall_app::{
 
 use crate::{Comment, Extent, Input, Note, Refusal, Rendered, Written, shell};
 
-pub(crate) use file::escaped;
-
 /// Waits until a sibling is ready; supervisord itself only starts in order.
 const AFTER: &str = include_str!("after.py");
 

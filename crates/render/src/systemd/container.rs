@@ -100,13 +100,11 @@ impl<'a> Units<'a> {
         let health = service.front().map_or(&service.health, |one| &one.health);
         if let Some(probe) = &health.ready
             && !matches!(probe, landfall_app::model::Probe::Run(_))
-        {
-            if let Some(line) =
+            && let Some(line) =
                 ready::waits(probe, outside.as_deref(), health.interval, health.timeout)
-            {
-                unit.set("ExecStartPost", &line);
-                unit.set("TimeoutStartSec", &ready::start(health.start));
-            }
+        {
+            unit.set("ExecStartPost", &line);
+            unit.set("TimeoutStartSec", &ready::start(health.start));
         }
         let grace = service.stop.grace;
         unit.comment("Asked to end by its own signal; what is left after its time is killed.");
