@@ -8,8 +8,9 @@ use landfall_app::{
 use landfall_yaml::{Map, Node};
 
 use super::{
+    limits::{limits, size},
     probe,
-    service::{limits, logging, size},
+    service::logging,
     value::{Writer, database},
     variables::literal,
 };

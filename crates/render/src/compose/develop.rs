@@ -3,10 +3,7 @@
 
 use landfall_yaml::Map;
 
-use super::{
-    image::below,
-    service::{Facts, shown},
-};
+use super::{build::shown, image::below, service::Facts};
 
 /// The section `develop`, where something can be watched.
 pub fn watch(facts: &Facts<'_>) -> Option<Map> {

@@ -10,10 +10,12 @@
 //! is ever in a file: it is a variable that must be set.
 
 mod backing;
+mod build;
 mod develop;
 mod example;
 mod image;
 mod left_out;
+mod limits;
 mod one_off;
 mod probe;
 mod service;

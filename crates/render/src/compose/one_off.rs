@@ -4,6 +4,7 @@ use landfall_app::model::{HookPoint, ProcessKind, Run};
 use landfall_yaml::{Map, Node};
 
 use super::{
+    build, limits,
     service::{self, Facts},
     value::Writer,
     variables::literal,
@@ -28,7 +29,7 @@ pub fn write(
         image: facts.image.clone(),
         ..*facts
     };
-    service::made_of(writer, &of, &mut map);
+    build::made_of(writer, &of, &mut map);
     // It is executed as it stands: an entry point of the image's is left out.
     let words = run
         .arguments()
@@ -51,7 +52,7 @@ pub fn write(
     none.set("disable", true);
     map.set("healthcheck", none);
     service::hardened(facts.service, &mut map);
-    service::resources(writer, &of, false, &mut map);
+    limits::resources(writer, &of, false, &mut map);
     map.set("logging", service::logging(writer.app));
     map
 }

@@ -3,13 +3,15 @@
 use landfall_app::{
     App, Name,
     model::{Build, ProcessKind, Service, Source},
-    units::{Cpu, Size, Time},
+    units::Time,
 };
 use landfall_yaml::{Map, Node};
 
 use super::{
+    build::{folded, made_of, places, shown, source},
     develop,
     image::{self, Image, below},
+    limits::resources,
     probe::{self, Check, duration},
     value::{Writer, port},
     variables::{literal, upper},
@@ -63,62 +65,6 @@ impl<'a> Facts<'a> {
             .or(only)
             .map_or(&service.health, |process| &process.health);
         probe::check(health, port(service), &self.image)
-    }
-}
-
-/// The service whose artifact a service runs.
-fn source<'a>(app: &'a App, name: &'a Name, service: &'a Service) -> (&'a Name, &'a Service) {
-    match &service.source {
-        Source::SameAs(other) => app.services.get_key_value(other).unwrap_or((name, service)),
-        _ => (name, service),
-    }
-}
-
-/// The context and the Dockerfile of a build, relative to the app file: as a build of ours finds them.
-fn places(writer: &Writer<'_>, name: &Name, root: &str, build: &Build) -> (String, String) {
-    let root = folded("", root);
-    let context = context(&root, build);
-    let places = match &build.dockerfile {
-        Some(named) => [folded(&root, named), folded(&context, named)],
-        // As what writes it calls it.
-        None if writer.share_folder(&root, &context) => {
-            [folded(&root, &format!("{name}.Dockerfile")), String::new()]
-        }
-        None => [folded(&context, "Dockerfile"), folded(&root, "Dockerfile")],
-    };
-    let found = places
-        .iter()
-        .find(|place| writer.project.has(place))
-        .unwrap_or(&places[0]);
-    (context, found.clone())
-}
-
-/// The context of a build; `root` is folded already.
-pub fn context(root: &str, build: &Build) -> String {
-    build
-        .context
-        .as_deref()
-        .map_or(root.to_owned(), |context| folded(root, context))
-}
-
-/// A path that is said relative to a folder.
-pub fn folded(folder: &str, path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in folder.split('/').chain(path.split('/')) {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
-}
-
-/// A path as the compose file says it.
-pub fn shown(path: &str) -> String {
-    match path {
-        "" => ".".to_owned(),
-        path => literal(&format!("./{path}")),
     }
 }
 
@@ -178,114 +124,6 @@ pub fn write(writer: &mut Writer<'_>, facts: &Facts<'_>, waits: &[(String, &'sta
         map.set("develop", watch);
     }
     map
-}
-
-/// The image, and how it is built.
-pub fn made_of(writer: &mut Writer<'_>, facts: &Facts<'_>, map: &mut Map) {
-    let (owner, made) = source(writer.app, facts.name, facts.service);
-    let built = format!("{}-{owner}", writer.app.app);
-    match (&made.source, &made.push) {
-        (Source::Image(reference), _) => {
-            map.set("image", literal(reference));
-            return;
-        }
-        (_, Some(push)) if !writer.local => {
-            let last = push.rsplit('/').next().unwrap_or_default();
-            let tagged = last.contains([':', '@']);
-            let image = match tagged {
-                true => literal(push),
-                false => {
-                    let variable = format!("{}_TAG", upper(owner.as_str()));
-                    let said = format!("which image of {owner} runs: latest, or <branch>-<commit>");
-                    let tag = writer.variables.defaulted(
-                        &variable,
-                        &format!("tag of {owner}"),
-                        "latest",
-                        &said,
-                    );
-                    format!("{}:{tag}", literal(push))
-                }
-            };
-            map.set("image", image);
-        }
-        // Built here and known nowhere else: never asked for at a registry, where anyone could own that name.
-        _ => {
-            map.set("image", built);
-            map.set(
-                "pull_policy",
-                if facts.build.is_some() {
-                    "build"
-                } else {
-                    "never"
-                },
-            );
-        }
-    }
-    if let Some((build, context, file)) = &facts.build {
-        let section = build_section(writer, facts, build, context, file);
-        map.set("build", section);
-    }
-}
-
-fn build_section(
-    writer: &mut Writer<'_>,
-    facts: &Facts<'_>,
-    build: &Build,
-    context: &str,
-    file: &str,
-) -> Map {
-    let setting = format!("service.{}.build", facts.name);
-    let mut section = Map::new();
-    section.set("context", shown(context));
-    // Relative to the context.
-    let inside = match context {
-        "" => Some(file),
-        context => file
-            .strip_prefix(context)
-            .and_then(|rest| rest.strip_prefix('/')),
-    };
-    let relative = match inside {
-        Some(inside) => inside.to_owned(),
-        None => format!("{}{file}", "../".repeat(context.split('/').count())),
-    };
-    if relative != "Dockerfile" {
-        section.set("dockerfile", literal(&relative));
-    }
-    if let Some(stage) = &build.stage {
-        section.set("target", literal(stage));
-    }
-    let mut arguments = Map::new();
-    for (name, value) in &build.args {
-        match (super::variables::plain(value), value) {
-            (Some(text), _) => arguments.set(name.as_str(), literal(&text)),
-            (None, landfall_app::Value::Text(template)) => {
-                arguments.set(name.as_str(), writer.template(template))
-            }
-            (None, landfall_app::Value::Generate(_)) => continue,
-        };
-    }
-    if !arguments.is_empty() {
-        section.set("args", arguments);
-    }
-    if !build.secrets.is_empty() {
-        section.set("secrets", build.secrets.clone());
-        for secret in &build.secrets {
-            writer.variables.secret(secret);
-        }
-    }
-    if !writer.project.has(file) {
-        writer.note(
-            &setting,
-            format!("there is no {file} yet: landfall render dockerfile writes one"),
-        );
-    }
-    if build.run.is_some() {
-        writer.note(
-            setting,
-            "its `run` is a step of the Dockerfile that landfall render dockerfile writes",
-        );
-    }
-    section
 }
 
 fn command(writer: &mut Writer<'_>, facts: &Facts<'_>, environment: &Map, map: &mut Map) {
@@ -408,85 +246,6 @@ pub fn hardened(service: &Service, map: &mut Map) {
         "security_opt",
         Node::Flow(vec!["no-new-privileges:true".into()]),
     );
-}
-
-/// Limits and numbers. `serving`: not of a command that runs once.
-pub fn resources(writer: &mut Writer<'_>, facts: &Facts<'_>, serving: bool, map: &mut Map) {
-    let (name, service) = (facts.name, facts.service);
-    let memory = service.memory.and_then(|memory| memory.limit);
-    // No swap beside it, as an instance of ours has none.
-    map.set_some("memswap_limit", memory.map(|memory| size(memory.bytes())));
-    let mut deploy = Map::new();
-    let replicas = service.replicas.initial();
-    if serving && replicas > 1 {
-        match service.publish {
-            None => {
-                deploy.set("replicas", replicas);
-            }
-            Some(published) => writer.note(
-                format!("service.{name}.replicas"),
-                format!("one runs: only one container can have port {published} of the machine, and nothing here shares it out"),
-            ),
-        }
-    }
-    let mut resources = Map::new();
-    let limits = limits(memory, service.cpu.and_then(|cpu| cpu.limit), service.pids);
-    if !limits.is_empty() {
-        resources.set("limits", limits);
-    }
-    let mut reserved = Map::new();
-    reserved.set_some(
-        "memory",
-        service
-            .memory
-            .and_then(|memory| memory.request)
-            .map(|memory| size(memory.bytes())),
-    );
-    reserved.set_some("cpus", service.cpu.and_then(|cpu| cpu.request).map(cores));
-    if service.gpu > 0 {
-        let mut device = Map::new();
-        device.set("driver", "nvidia").set("count", service.gpu);
-        device.set("capabilities", Node::Flow(vec!["gpu".into()]));
-        reserved.set("devices", vec![device]);
-    }
-    if !reserved.is_empty() {
-        resources.set("reservations", reserved);
-    }
-    if !resources.is_empty() {
-        deploy.set("resources", resources);
-    }
-    if !deploy.is_empty() {
-        map.set("deploy", deploy);
-    }
-}
-
-/// Limits, where there are some.
-pub fn limits(memory: Option<Size>, cpu: Option<Cpu>, pids: Option<u32>) -> Map {
-    let mut limits = Map::new();
-    limits.set_some("memory", memory.map(|memory| size(memory.bytes())));
-    limits.set_some("cpus", cpu.map(cores));
-    limits.set_some("pids", pids);
-    limits
-}
-
-/// Bytes as Compose reads them: its `M` is 1024 times 1024.
-pub fn size(bytes: u64) -> String {
-    let units = [(1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")];
-    match units
-        .iter()
-        .find(|(by, _)| bytes > 0 && bytes.is_multiple_of(*by))
-    {
-        Some((by, unit)) => format!("{}{unit}", bytes / by),
-        None => format!("{bytes}B"),
-    }
-}
-
-fn cores(cpu: Cpu) -> String {
-    let (whole, rest) = (cpu.thousandths() / 1000, cpu.thousandths() % 1000);
-    format!("{whole}.{rest:03}")
-        .trim_end_matches('0')
-        .trim_end_matches('.')
-        .to_owned()
 }
 
 /// Logs that never fill the disk: the Engine's default keeps all for ever.

@@ -10,7 +10,7 @@ use landfall_app::{
 use landfall_yaml::{Map, Node};
 
 use super::{
-    service::{context, folded},
+    build::{context, folded},
     variables::{Variables, environments, literal, plain, upper},
 };
 use crate::{Note, Project};
