@@ -177,6 +177,24 @@ fn with_yamllint_nothing_is_found() {
     }
 }
 
+#[test]
+fn what_is_marked_as_refused_is_refused() {
+    let (world, folders) = folders();
+    world.git(&["add", "-A"]);
+    world.git(&["commit", "-q", "-m", "a commit"]);
+    for environment in ["staging", "production", "box", "preview"] {
+        let marked = workflows(&folders[0]).into_iter().any(|file| {
+            let text = fs::read_to_string(&file).expect("a workflow can be read");
+            text.contains("NOT YET") && text.contains(&format!("landfall deploy {environment} "))
+        });
+        assert!(marked, "{environment}");
+        world
+            .landfall(&["deploy", environment])
+            .exits(6)
+            .says(&["not-built-yet"]);
+    }
+}
+
 /// An app in a repository whose workflows are run.
 struct Repository {
     world: World,

@@ -5,7 +5,7 @@
 
 use landfall_yaml::{Map, Node};
 
-use super::words::literal;
+use super::{Plan, words::literal};
 
 /// Copies the repository to the runner.
 pub const CHECKOUT: (&str, &str) = (
@@ -67,11 +67,19 @@ pub fn script_node(script: String) -> Node {
     }
 }
 
-/// Copies the repository, or one commit of it; the token doesn't stay behind on the runner's disk.
-pub fn checkout(commit: Option<&str>) -> Node {
+/// Copies the repository, or one commit of it, with all that a deployment refuses to go without; the token
+/// doesn't stay behind on the runner's disk.
+pub fn checkout(plan: &Plan<'_>, commit: Option<&str>) -> Node {
     let mut with = Map::new();
-    with.set_some("ref", commit)
-        .set("persist-credentials", false);
+    with.set_some("ref", commit);
+    if plan.project.has(".gitmodules") {
+        with.set("submodules", "recursive");
+    }
+    let attributes = plan.project.text(".gitattributes");
+    if attributes.is_some_and(|text| text.contains("filter=lfs")) {
+        with.set("lfs", true);
+    }
+    with.set("persist-credentials", false);
     let mut step = uses("Check the repository out", CHECKOUT);
     step.set("with", with);
     step.into()

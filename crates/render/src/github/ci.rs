@@ -22,7 +22,7 @@ pub fn workflow(plan: &Plan<'_>) -> Workflow {
     let mut check = Job::new("check", "The app file");
     check.minutes = 15;
     check.steps = vec![
-        actions::checkout(None),
+        actions::checkout(plan, None),
         actions::install(plan.version),
         line("Find every error of the app file", "landfall check"),
         line(
@@ -51,7 +51,7 @@ pub fn tests(plan: &Plan<'_>) -> Option<Job> {
         .filter(|pipeline| !pipeline.tests.is_empty())?;
     let mut job = Job::new("test", "Tests");
     job.minutes = minutes(pipeline);
-    job.steps = vec![actions::checkout(None), place("test-setup")];
+    job.steps = vec![actions::checkout(plan, None), place("test-setup")];
     job.steps.extend(pipeline.tests.iter().map(|test| {
         let mut step = actions::step(title(&test.run));
         let folder = below("", &test.root);

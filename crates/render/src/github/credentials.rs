@@ -8,7 +8,7 @@ use landfall_app::{
 };
 use landfall_yaml::{Map, Node};
 
-use super::actions;
+use super::{Plan, actions};
 
 /// All targets of an app in an environment.
 pub fn targets(app: &App) -> impl Iterator<Item = &Target> {
@@ -54,15 +54,16 @@ pub fn steps(app: &App) -> Option<Node> {
 }
 
 /// The variables of the step that runs Landfall.
-pub fn variables(app: &App) -> Map {
+pub fn variables(plan: &Plan<'_>, app: &App) -> Map {
     let mut env = Map::new();
-    let secrets = secrets(app);
+    let none = BTreeSet::new();
+    let secrets = plan.secrets.get(app.environment.as_str()).unwrap_or(&none);
     match &app.secrets_from {
         SecretsFrom::File if !secrets.is_empty() => {
             env.set("LANDFALL_KEY", "${{ secrets.LANDFALL_KEY }}");
         }
         SecretsFrom::Env => {
-            for name in &secrets {
+            for name in secrets {
                 env.set(name.as_str(), format!("${{{{ secrets.{name} }}}}"));
             }
         }
@@ -89,23 +90,9 @@ pub fn secrets(app: &App) -> BTreeSet<String> {
         .flat_map(|service| service.secrets.keys().cloned())
         .collect();
     // A reference can stand in any value.
-    if let Ok(tree) = serde_json::to_value(app) {
-        collect(&tree, &mut names);
+    let text = serde_json::to_string(app).unwrap_or_default();
+    for part in text.split("${secret.").skip(1) {
+        names.extend(part.split_once('}').map(|(name, _)| name.to_owned()));
     }
     names
-}
-
-fn collect(tree: &serde_json::Value, names: &mut BTreeSet<String>) {
-    match tree {
-        serde_json::Value::String(text) => {
-            for part in text.split("${secret.").skip(1) {
-                names.extend(part.split_once('}').map(|(name, _)| name.to_owned()));
-            }
-        }
-        serde_json::Value::Array(items) => items.iter().for_each(|item| collect(item, names)),
-        serde_json::Value::Object(entries) => {
-            entries.values().for_each(|value| collect(value, names));
-        }
-        _ => {}
-    }
 }

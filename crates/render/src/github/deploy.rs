@@ -9,7 +9,7 @@ use super::{
     images::{self, Published},
     promote, refused,
     words::literal,
-    workflow::{Job, Runner, Workflow, place, push},
+    workflow::{Job, Runner, Workflow, place, push_to},
 };
 
 /// `deploy-ENVIRONMENT.yml`, or `promote-ENVIRONMENT.yml` for what only takes what another has verified.
@@ -18,7 +18,7 @@ pub fn workflow(plan: &Plan<'_>, app: &App) -> Workflow {
     let source = promote::source(plan, app);
     let mut on = Map::new();
     if let Some(branch) = &app.branch {
-        on.set("push", push(std::slice::from_ref(branch), &[]));
+        on.set("push", push_to(branch));
     }
     on.set(
         "workflow_dispatch",
@@ -102,6 +102,9 @@ pub fn runner(app: &App) -> Runner {
 pub fn protected(app: &App) -> Map {
     let mut environment = Map::new();
     environment.set("name", app.environment.as_str());
+    if app.per_pull_request {
+        return environment;
+    }
     let mut domains = app
         .services
         .values()
@@ -118,7 +121,7 @@ pub fn protected(app: &App) -> Map {
 
 /// What comes before Landfall's command on a runner.
 pub fn before(plan: &Plan<'_>, app: &App, commit: Option<&str>) -> Vec<Node> {
-    let mut steps = vec![actions::checkout(commit)];
+    let mut steps = vec![actions::checkout(plan, commit)];
     if runner(app) == Runner::Hosted {
         steps.push(actions::install(plan.version));
     }
@@ -158,7 +161,7 @@ pub fn job(plan: &Plan<'_>, app: &App, images: &[Published<'_>], promoted: bool)
         ));
         job.steps.push(actions::login_by_token("ghcr.io"));
     }
-    let mut env = credentials::variables(app);
+    let mut env = credentials::variables(plan, app);
     let mut command = format!("landfall deploy {environment}");
     for image in images {
         let digest = match promoted {
@@ -204,7 +207,7 @@ pub fn rollback(plan: &Plan<'_>, app: &App) -> Workflow {
         job.condition = Some(format!("github.ref == 'refs/heads/{branch}'"));
     }
     job.steps = before(plan, app, None);
-    let mut env = credentials::variables(app);
+    let mut env = credentials::variables(plan, app);
     env.set("RELEASE", "${{ inputs.release }}");
     job.steps.push(
         actions::run(

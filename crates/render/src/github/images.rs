@@ -244,7 +244,7 @@ pub fn job(plan: &Plan<'_>, image: Published<'_>, needs: Vec<String>) -> Job {
     );
 
     job.steps = vec![
-        actions::checkout(None),
+        actions::checkout(plan, None),
         super::workflow::place("image-setup"),
         builder.into(),
         login(plan, host),

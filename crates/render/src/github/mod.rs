@@ -19,7 +19,7 @@ mod tests;
 mod words;
 mod workflow;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use landfall_app::{
     App, LOCAL,
@@ -37,6 +37,8 @@ const DEFAULT_BRANCH: &str = "main";
 struct Plan<'a> {
     /// The environments that are deployed to from GitHub: all but `local`.
     environments: Vec<&'a App>,
+    /// The names of the secrets that each of them uses.
+    secrets: BTreeMap<&'a str, BTreeSet<String>>,
     pipeline: Option<&'a Pipeline>,
     registries: &'a BTreeMap<String, RegistryLogin>,
     project: &'a dyn Project,
@@ -68,7 +70,11 @@ pub fn render(input: &Input<'_>) -> Result<Rendered, Refusal> {
     for app in &environments {
         writable(app)?;
     }
+    let secrets = environments
+        .iter()
+        .map(|app| (app.environment.as_str(), credentials::secrets(app)));
     let plan = Plan {
+        secrets: secrets.collect(),
         pipeline: input.app.pipeline.as_ref(),
         registries: &input.app.registries,
         project: input.project,

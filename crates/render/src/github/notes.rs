@@ -6,7 +6,7 @@ use landfall_app::model::SecretsFrom;
 
 use super::{
     DEFAULT_BRANCH, Plan,
-    credentials::{is_here, secrets, trusts_github},
+    credentials::{is_here, trusts_github},
     images::{self, Published},
     refused,
 };
@@ -33,6 +33,15 @@ pub fn notes(plan: &Plan<'_>, images: &BTreeMap<&str, Published<'_>>) -> Vec<Not
     }
     for image in images.values() {
         of_image(plan, image, &mut note);
+    }
+    if plan
+        .pipeline
+        .is_some_and(|pipeline| !pipeline.tests.is_empty())
+    {
+        note(
+            "pipeline.tests".to_owned(),
+            "what they need beside a runner's own programs is installed by steps of your own, in the places `test-setup`".to_owned(),
+        );
     }
     if let Some(pipeline) = plan.pipeline
         && (pipeline.coverage.is_some() || pipeline.tests.iter().any(|test| test.report.is_some()))
@@ -93,8 +102,9 @@ pub fn notes(plan: &Plan<'_>, images: &BTreeMap<&str, Published<'_>>) -> Vec<Not
             );
         }
         if app.secrets_from == SecretsFrom::Env {
-            let reserved = secrets(app);
-            for name in reserved.iter().filter(|name| name.starts_with("GITHUB_")) {
+            let secrets = plan.secrets.get(app.environment.as_str());
+            let secrets = secrets.into_iter().flatten();
+            for name in secrets.filter(|name| name.starts_with("GITHUB_")) {
                 note(
                     of("secrets-from"),
                     format!("GitHub keeps no secret whose name begins with GITHUB_: {name}"),

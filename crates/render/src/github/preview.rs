@@ -67,7 +67,7 @@ fn end(plan: &Plan<'_>, app: &App) -> Job {
     job.steps.push(
         actions::run(
             "Take it away",
-            credentials::variables(app),
+            credentials::variables(plan, app),
             format!("landfall down -e {environment} --purge --yes"),
         )
         .into(),

@@ -68,6 +68,10 @@ password = "hunter2-in-plain-text"
 "#;
 
 fn rendered(text: &str) -> Rendered {
+    rendered_with(text, &[])
+}
+
+fn rendered_with(text: &str, more: &[(&str, &str)]) -> Rendered {
     let (file, diagnostics) = read(text.as_bytes(), "landfall.toml");
     assert!(!diagnostics.has_errors(), "{}", diagnostics.render(false));
     let file = file.unwrap();
@@ -76,11 +80,11 @@ fn rendered(text: &str) -> Rendered {
         .iter()
         .map(|name| file.resolve(name).ok().unwrap().app)
         .collect();
-    let project: BTreeMap<String, Vec<u8>> = [
-        ("backend/Dockerfile".to_owned(), Vec::new()),
-        (".git/HEAD".to_owned(), Vec::new()),
-    ]
-    .into();
+    let project: BTreeMap<String, Vec<u8>> = [("backend/Dockerfile", ""), (".git/HEAD", "")]
+        .iter()
+        .chain(more)
+        .map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()))
+        .collect();
     let input = Input {
         app: &environments[0],
         environments: &environments,
@@ -171,6 +175,20 @@ fn an_expression_of_the_users_stays_text() {
     assert!(!ci.contains("echo ${{ github.token"), "{ci}");
     assert!(ci.contains("echo ${{ '${{' }} github.token }}"), "{ci}");
     assert!(ci.contains("eval \"$SCRIPT\""), "{ci}");
+}
+
+#[test]
+fn submodules_and_large_files_are_checked_out_where_there_are_some() {
+    assert!(!whole(&rendered(EDITOR)).contains("submodules"));
+    let with = [
+        (".gitmodules", ""),
+        (".gitattributes", "*.bin filter=lfs diff=lfs"),
+    ];
+    let text = whole(&rendered_with(EDITOR, &with));
+    assert!(
+        text.contains("submodules: recursive\n          lfs: true\n"),
+        "{text}"
+    );
 }
 
 #[test]

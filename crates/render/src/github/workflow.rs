@@ -169,7 +169,15 @@ fn with_places(text: &str) -> String {
     with
 }
 
-/// A trigger by pushes to branches, and to paths where some are given: these are patterns already.
+/// A trigger by pushes to one branch.
+pub fn push_to(branch: &str) -> Map {
+    let mut push = Map::new();
+    push.set("branches", vec![pattern(branch)]);
+    push
+}
+
+/// A trigger by pushes to branches, to which a user can add some, and to paths where some are given: these
+/// are patterns already.
 pub fn push(branches: &[String], paths: &[String]) -> Map {
     let list = |items: &[String], name: &str| {
         let mut nodes: Vec<Node> = items.iter().map(|item| item.as_str().into()).collect();
