@@ -8,7 +8,7 @@ use landfall_release::{EventKind, Failure};
 use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
-    backing,
+    backing, backups,
     host::{Host, ledger_failed},
     identifier::InstanceId,
     instance::{self, AdoptError},
@@ -39,7 +39,8 @@ pub async fn recover(host: &Arc<Host>) -> Result<(), Failure> {
         }
         Ok(_) => {}
     }
-    // What the apps use comes before them.
+    // What the apps use comes before them, and its data before that.
+    backups::undo(host)?;
     backing::sweep_scratch(host).await?;
     let (mut adopted, mut started) = backing::recover(host).await?;
     let unfinished = host.ledger.unfinished().map_err(ledger_failed)?;
@@ -67,7 +68,7 @@ pub async fn recover(host: &Arc<Host>) -> Result<(), Failure> {
         .map_err(ledger_failed)?;
     runtime::sweep_unknown_behind(host);
     rollouts::take_up_all(host)?;
-    Ok(())
+    backups::start_behind(host)
 }
 
 /// What was found of an instance.

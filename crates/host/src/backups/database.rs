@@ -18,6 +18,8 @@ use crate::{
 
 /// The longest name of a database.
 const LONGEST: usize = 63;
+/// How the name of one ends that is being restored.
+const RESTORED: &str = "_restore";
 /// How long Redis may take to write its log of changes anew.
 const REWRITE: Duration = Duration::from_secs(30 * 60);
 
@@ -46,6 +48,26 @@ pub fn stamp() -> String {
     Timestamp::now().strftime("%Y%m%d_%H%M%S").to_string()
 }
 
+/// What lets the app into its database again where an exchange was cut off, and takes away what that
+/// has left.
+pub fn unblock(database: &str) -> String {
+    format!(
+        "DROP DATABASE IF EXISTS {};\nALTER DATABASE {} ALLOW_CONNECTIONS true;",
+        postgres::identifier(&named(database, RESTORED)),
+        postgres::identifier(database)
+    )
+}
+
+/// The name of a database beside another.
+fn named(database: &str, ending: &str) -> String {
+    let most = LONGEST - ending.len();
+    let mut end = database.len().min(most);
+    while !database.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{ending}", &database[..end])
+}
+
 /// Restores into a new database beside the old one, compares, and lets the two change names.
 pub async fn restore_postgres(
     host: &Arc<Host>,
@@ -55,15 +77,8 @@ pub async fn restore_postgres(
     let source = Source::new(host, row)?;
     let programs = source.programs();
     let database = row.body.database.as_str();
-    let named = |ending: &str| {
-        let most = LONGEST - ending.len();
-        let mut end = database.len().min(most);
-        while !database.is_char_boundary(end) {
-            end -= 1;
-        }
-        format!("{}{ending}", &database[..end])
-    };
-    let (new, old) = (named("_restore"), named(&format!("_before_{}", stamp())));
+    let new = named(database, RESTORED);
+    let old = named(database, &format!("_before_{}", stamp()));
     let quoted = postgres::identifier;
     let forget = format!("DROP DATABASE IF EXISTS {};", quoted(&new));
     // What a restoration left that was cut off.
@@ -99,12 +114,8 @@ pub async fn restore_postgres(
             .map(drop)
     };
     if let Err(error) = restored.await {
-        let again = format!(
-            "{forget}\nALTER DATABASE {} ALLOW_CONNECTIONS true;",
-            quoted(database)
-        );
         // Where even this fails the next one does it first.
-        let _ = postgres::execute(programs, "postgres", &again).await;
+        let _ = postgres::execute(programs, "postgres", &unblock(database)).await;
         return Err(error.into());
     }
     Ok(Kept {

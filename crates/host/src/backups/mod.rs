@@ -9,6 +9,7 @@ mod make;
 mod means;
 mod news;
 mod restore;
+mod unfinished;
 mod view;
 
 use landfall_app::Name;
@@ -21,6 +22,7 @@ pub use make::{check, make};
 pub use means::unknown;
 pub use news::Kept;
 pub use restore::{begin as restore, look};
+pub use unfinished::{start_behind, undo};
 pub use view::{all, status};
 
 /// Keeps the public keys of those who can read an app's secrets: they can read its backups too.

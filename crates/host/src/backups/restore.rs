@@ -1,7 +1,11 @@
 //! A backup is put back: checked before anything changes, with the app out of the way, after a dump
 //! of what is there, beside the old data, which is kept.
 
-use std::{os::unix::fs::MetadataExt as _, sync::Arc};
+use std::{
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use landfall_api::wire::backup::{
     BackupNews, BackupRestored, BackupSummary, BackupsBegun, RestoreBackup,
@@ -19,6 +23,7 @@ use super::{
     make::{keep, order, refuse_other},
     means::{self, Means, What, unknown},
     news::Telling,
+    unfinished::{self, Note},
     view,
 };
 use crate::{
@@ -155,8 +160,15 @@ async fn whole(
     // Truncated, tampered with, of another key: before anything changes.
     backup::check(&manifest, store, &keys, telling).await?;
     telling.say("stopping");
-    stop(host, means).await?;
+    let noted = Note {
+        subject: means.subject.clone(),
+        // None of a service's volume.
+        backing: means.subject.parse().ok(),
+        exchanged: None,
+    };
+    unfinished::note(host, &app.app, &app.environment, &noted)?;
     let restored = async {
+        stop(host, means).await?;
         let safety = safety(host, means, asked, &own, telling).await?;
         let kept = exchange(
             host,
@@ -175,6 +187,7 @@ async fn whole(
     drop(lock);
     telling.say("starting");
     let started = rollouts::start(host, &app.app, &app.environment, asked.by.clone());
+    unfinished::ended(host, &app.app, &app.environment)?;
     let (safety, kept) = restored.map_err(|failure| match &started {
         Ok(_) => failure.with("now", "the app starts with its data as it was"),
         Err(worse) => failure.with("now", format!("the app doesn't start: {worse}")),
@@ -284,7 +297,7 @@ async fn exchange(host: &Arc<Host>, means: &Means, from: &From<'_>) -> Result<Ke
             if let Some(row) = &image {
                 backing::hold(host, row).await?;
             }
-            let kept = folder_of(folder, from).await;
+            let kept = folder_of(host, means, folder, from).await;
             if let Some(row) = &image {
                 backing::resume(host, row, &[]).await?;
             }
@@ -293,13 +306,21 @@ async fn exchange(host: &Arc<Host>, means: &Means, from: &From<'_>) -> Result<Ke
     }
 }
 
+/// Where a backup of a folder is unpacked first.
+pub fn beside(folder: &Path) -> PathBuf {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    folder.with_file_name(format!("{name}.restore"))
+}
+
 /// The folder itself stays, so that whoever has it mounted finds the new content.
-async fn folder_of(folder: &std::path::Path, from: &From<'_>) -> Result<Kept, Failure> {
+async fn folder_of(
+    host: &Host,
+    means: &Means,
+    folder: &Path,
+    from: &From<'_>,
+) -> Result<Kept, Failure> {
     landfall_backup::room(folder, from.manifest.source_bytes)?;
-    let beside = folder.with_file_name(format!(
-        "{}.restore",
-        folder.file_name().unwrap_or_default().to_string_lossy()
-    ));
+    let beside = beside(folder);
     let unpacked = async {
         match std::fs::remove_dir_all(&beside) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -320,6 +341,8 @@ async fn folder_of(folder: &std::path::Path, from: &From<'_>) -> Result<Kept, Fa
         folder.file_name().unwrap_or_default().to_string_lossy(),
         stamp()
     ));
+    let app = &means.release.content.app;
+    unfinished::note_exchange(host, &app.app, &app.environment, folder, &kept)?;
     set_aside(folder, &kept)?;
     let moved = || {
         for entry in std::fs::read_dir(&beside)? {
