@@ -8,6 +8,8 @@
 #[cfg(feature = "engine")]
 pub mod browser;
 pub mod command;
+#[cfg(feature = "formats")]
+pub mod composed;
 #[cfg(feature = "engine")]
 pub mod daemon;
 #[cfg(feature = "engine")]
