@@ -1,7 +1,5 @@
 //! Two apps as workflows, and what must hold for every one.
 
-#![expect(clippy::unwrap_used, reason = "a failing test may panic anywhere")]
-
 use std::collections::BTreeMap;
 
 use landfall_app::{App, read};
