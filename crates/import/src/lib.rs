@@ -13,6 +13,7 @@ pub mod heroku;
 pub mod kamal;
 pub mod procfile;
 pub mod supervisord;
+mod tree;
 
 use std::collections::BTreeMap;
 

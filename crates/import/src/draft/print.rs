@@ -64,7 +64,11 @@ pub(super) const ORDER: &[&str] = &[
     "pids",
     "disk",
     "scan",
-    // A backing service and a job.
+    // Health, a backing service, a job.
+    "ready",
+    "live",
+    "tcp",
+    "interval",
     "kind",
     "url",
     "version",
