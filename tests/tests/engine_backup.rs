@@ -1,7 +1,7 @@
 //! Backups of what runs in containers: a database, a cache, and the volume of a service.
 #![cfg(feature = "engine")]
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use landfall_tests::{
     World,
@@ -23,8 +23,8 @@ fn redis(world: &World, words: &[&str]) -> String {
     world.landfall(&words).ok().stdout.trim().to_owned()
 }
 
-#[test]
-fn a_database_a_cache_and_a_volume_in_containers_come_back() {
+/// A world with a database, a cache and a volume that are backed up; and the volume's folder.
+fn world() -> (World, PathBuf, String) {
     let world = World::new();
     let app = unique("backup");
     world.write(
@@ -43,6 +43,12 @@ fn a_database_a_cache_and_a_volume_in_containers_come_back() {
         .join("apps")
         .join(&app)
         .join("volumes/local/web/data");
+    (world, volume, app)
+}
+
+#[test]
+fn a_database_a_cache_and_a_volume_in_containers_come_back() {
+    let (world, volume, app) = world();
     fs::write(volume.join("note"), "kept").expect("it is ours");
     sql(
         &world,
@@ -87,4 +93,41 @@ fn a_database_a_cache_and_a_volume_in_containers_come_back() {
         (world.status()["condition"] == "healthy").then_some(())
     });
     assert_eq!(redis(&world, &["get", "note"]), "kept");
+}
+
+#[test]
+fn a_restoration_whose_host_dies_is_undone_and_the_app_starts_again() {
+    let (world, volume, _) = world();
+    let put = |text: &str| fs::write(volume.join("note"), text).expect("it is ours");
+    let note = || fs::read_to_string(volume.join("note")).expect("it is there");
+    put("kept");
+    sql(
+        &world,
+        "create table notes (text text); insert into notes values ('kept')",
+    );
+    world.landfall(&["backup", "now"]).ok();
+    put("since");
+    sql(&world, "update notes set text = 'since'");
+    for subject in ["web.data", "postgres"] {
+        let restore = ["backup", "restore", "latest", subject, "--yes"];
+        let running = world.spawn(&restore, &[]);
+        wait("the app to be out of the way", || {
+            (world.status()["condition"] == "stopped").then_some(())
+        });
+        world.kill_host();
+        drop(running);
+        world.landfall(&["host", "start"]).ok();
+        wait("the app to run again", || {
+            (world.status()["condition"] == "healthy").then_some(())
+        });
+        // Whole, whichever of the two it is.
+        let text = sql(&world, "select text from notes");
+        assert!(["kept", "since"].contains(&text.as_str()), "{text}");
+        assert!(["kept", "since"].contains(&note().as_str()), "{}", note());
+        world.landfall(&restore).ok();
+    }
+    assert_eq!(
+        (note(), sql(&world, "select text from notes")),
+        ("kept".to_owned(), "kept".to_owned())
+    );
 }
