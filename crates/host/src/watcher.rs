@@ -142,6 +142,27 @@ pub fn adopt_behind(host: &Arc<Host>, row: InstanceRow) {
 /// Starts an instance that should live under its own id, as soon as it can be had: after a reboot the
 /// Engine may come later than this host.
 pub fn start_behind(host: &Arc<Host>, row: InstanceRow) {
+    try_behind(host, row, "isn't started yet", |host, row| async move {
+        start_again(&host, &row).await
+    });
+}
+
+fn replace_behind(host: &Arc<Host>, row: InstanceRow) {
+    try_behind(host, row, "isn't replaced yet", |host, row| async move {
+        replace(&host, &row).await
+    });
+}
+
+/// Tries something for an instance until it is done, while everything else goes on. One thing at a time
+/// is tried for each, and nothing by a host that ends with its apps.
+fn try_behind<F>(
+    host: &Arc<Host>,
+    row: InstanceRow,
+    not_yet: &'static str,
+    attempt: impl Fn(Arc<Host>, InstanceRow) -> F + Send + 'static,
+) where
+    F: Future<Output = Result<(), Failure>> + Send,
+{
     if !host.begin_replacing(&row.id) {
         return;
     }
@@ -150,15 +171,13 @@ pub fn start_behind(host: &Arc<Host>, row: InstanceRow) {
         let mut pause = Pause::default();
         let mut said = None;
         loop {
-            match start_again(&host, &row).await {
-                Ok(()) => break,
-                Err(failure) => {
-                    say_once(
-                        &mut said,
-                        format!("{} isn't started yet: {failure}", row.id),
-                    );
-                    pause.shorten(&failure);
-                }
+            // A host whose apps couldn't be stopped goes on.
+            if !host.ending.load(Ordering::Relaxed) {
+                let Err(failure) = attempt(host.clone(), row.clone()).await else {
+                    break;
+                };
+                say_once(&mut said, format!("{} {not_yet}: {failure}", row.id));
+                pause.shorten(&failure);
             }
             pause.wait().await;
         }
@@ -213,7 +232,7 @@ fn say_once(said: &mut Option<String>, text: String) {
 }
 
 /// A pause that doubles from a second to a minute.
-struct Pause(Duration);
+pub struct Pause(Duration);
 
 impl Default for Pause {
     fn default() -> Self {
@@ -223,57 +242,23 @@ impl Default for Pause {
 
 impl Pause {
     /// An Engine that is away is asked for often: asking is cheap, and everything waits for it.
-    fn shorten(&mut self, failure: &Failure) {
+    pub fn shorten(&mut self, failure: &Failure) {
         if runtime::is_away(failure) {
             self.0 = Duration::from_secs(1);
         }
     }
 
-    async fn wait(&mut self) {
+    /// Waits for so long.
+    pub async fn wait(&mut self) {
         tokio::time::sleep(self.0).await;
         self.0 = (self.0 * 2).min(Duration::from_secs(60));
     }
 }
 
-fn replace_behind(host: &Arc<Host>, row: InstanceRow) {
-    if !host.begin_replacing(&row.id) {
-        return;
-    }
-    let host = host.clone();
-    tokio::spawn(async move {
-        let mut pause = Pause::default();
-        let mut said = None;
-        loop {
-            match replace(&host, &row).await {
-                Ok(Replaced::Over) => break,
-                Ok(Replaced::Again(failure)) => {
-                    remark(&format!("{} is not replaced yet: {failure}", row.id));
-                }
-                Err(failure) => {
-                    say_once(
-                        &mut said,
-                        format!("{} can't be replaced: {failure}", row.id),
-                    );
-                    pause.shorten(&failure);
-                }
-            }
-            pause.wait().await;
-        }
-        host.end_replacing(&row.id);
-    });
-}
-
-/// What came of a replacement.
-enum Replaced {
-    /// Nothing more to do.
-    Over,
-    /// The new one isn't ready, and what is left of the old one still serves.
-    Again(Box<Failure>),
-}
-
 /// Puts another instance in the place of one whose supervisor died. Its processes may still serve,
-/// so they go only once the new one is ready, or once they don't answer any more.
-async fn replace(host: &Arc<Host>, row: &InstanceRow) -> Result<Replaced, Failure> {
+/// so they go only once the new one is ready, or once they don't answer any more. It fails where the new
+/// one isn't ready, and what is left of the old one still serves.
+async fn replace(host: &Arc<Host>, row: &InstanceRow) -> Result<(), Failure> {
     let release = host.release(&row.app, &row.environment, row.release)?;
     let id = InstanceId::parse(&row.id)
         .ok_or_else(|| Failure::new("host-failed", format!("`{}` is no instance's id", row.id)))?
@@ -296,7 +281,7 @@ async fn replace(host: &Arc<Host>, row: &InstanceRow) -> Result<Replaced, Failur
         .map_err(ledger_failed)?;
     let still_live = |own: &InstanceRow| own.id == row.id && own.state == InstanceState::Live;
     if !rows.iter().any(still_live) {
-        return Ok(Replaced::Over);
+        return Ok(());
     }
     let publishing = Some(publishing).filter(|_| {
         let service = release.content.app.services.get(&row.service);
@@ -313,14 +298,13 @@ async fn replace(host: &Arc<Host>, row: &InstanceRow) -> Result<Replaced, Failur
         let mut rows = rows.map_err(ledger_failed)?;
         rows.retain(|own| own.id == instance.id() && own.state == InstanceState::Starting);
         instances::stop(host, Some(&release), rows).await?;
-        return Ok(Replaced::Again(Box::new(failure)));
+        return Err(failure);
     }
     if !take_place(host, &release, row, instance.id()).await? {
-        return Ok(Replaced::Over);
+        return Ok(());
     }
     publish_live(host, &release).await?;
-    instances::stop(host, Some(&release), vec![row.clone()]).await?;
-    Ok(Replaced::Over)
+    instances::stop(host, Some(&release), vec![row.clone()]).await
 }
 
 /// Whether something of a lost instance still accepts connections.

@@ -1,17 +1,23 @@
-//! Servers that a dead supervisor left on their data.
+//! What a dead supervisor left of a backing service: servers on its data, its container.
 
 use std::{
     fs,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use landfall_app::model::BackingKind;
+use landfall_app::model::{BackingKind, Runtime};
+use landfall_ledger::BackingRow;
+use landfall_release::Failure;
 use rustix::process::{Pid, Signal, kill_process};
+
+use super::server;
+use crate::{host::Host, runtime};
 
 /// The servers that work in a folder of data: they change into theirs. Others there, such as
 /// somebody's shell, are nobody's to end.
-pub fn servers_on(data: &Path, kind: &BackingKind) -> Vec<Pid> {
+fn servers_on(data: &Path, kind: &BackingKind) -> Vec<Pid> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries
         .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
@@ -40,8 +46,40 @@ fn is_server(program: &Path, kind: &BackingKind) -> bool {
     }
 }
 
+/// Ends what a dead supervisor left, gently first.
+pub async fn leave_nothing(
+    host: &Arc<Host>,
+    row: &BackingRow,
+    grace: Duration,
+) -> Result<(), Failure> {
+    let own = server::instance_row(host, row);
+    if row.body.runtime == Runtime::Process {
+        let (data, kind) = (row.body.data.clone(), row.body.wanted.kind.clone());
+        let signal = match kind {
+            BackingKind::Postgres => Signal::INT,
+            _ => Signal::TERM,
+        };
+        tokio::task::spawn_blocking(move || end_on(&data, &kind, signal, grace))
+            .await
+            .map_err(|error| Failure::new("host-failed", error.to_string()))?;
+    }
+    runtime::sweep(host, &own.id, &own.folder).await;
+    let gone = runtime::marker(&own.folder).is_none()
+        && servers_on(&row.body.data, &row.body.wanted.kind).is_empty();
+    if gone && row.body.wanted.kind == BackingKind::Postgres {
+        // Nobody works there any more. After a power cut or in a container another process may have
+        // the number that stands in it, and PostgreSQL would take that for itself.
+        let inside = match row.body.runtime {
+            Runtime::Process => row.body.data.clone(),
+            Runtime::Container => row.body.data.join("data"),
+        };
+        let _ = fs::remove_file(inside.join("postmaster.pid"));
+    }
+    Ok(())
+}
+
 /// Ends every server on a folder of data.
-pub fn end_on(data: &Path, kind: &BackingKind, signal: Signal, grace: Duration) {
+fn end_on(data: &Path, kind: &BackingKind, signal: Signal, grace: Duration) {
     // As the system names it, links on the way resolved.
     let Ok(data) = fs::canonicalize(data) else {
         return;

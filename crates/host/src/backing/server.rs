@@ -1,8 +1,7 @@
-//! One backing service as it runs: started, waited for, stopped, and what a dead supervisor of it left.
+//! One backing service as it runs: started, waited for, stopped.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     path::PathBuf,
     sync::{Arc, PoisonError},
     time::Duration,
@@ -22,11 +21,10 @@ use landfall_supervise::{
     },
     state::{Cause, ProcessPhase, ProcessState},
 };
-use rustix::process::Signal;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    left::{end_on, servers_on},
+    left,
     packages::{self, Programs},
     place,
     recipe::{Facts, Recipe, hexadecimal, recipe},
@@ -471,7 +469,7 @@ pub async fn start(
         },
     }
     // A server without its supervisor is nobody's: never two on one folder of data.
-    leave_nothing(host, row, plan.grace).await?;
+    left::leave_nothing(host, row, plan.grace).await?;
     if row.body.runtime == Runtime::Container {
         runtime::network(host, &row.app, &row.environment).await?;
         let labels = runtime::labels(host, &row.app, &row.environment);
@@ -487,34 +485,6 @@ pub async fn start(
     }
     runtime::launch(host, &plan.launch).await?;
     host.adopt(&own).await.map_err(not_adopted)
-}
-
-/// Ends what a dead supervisor left, gently first.
-async fn leave_nothing(host: &Arc<Host>, row: &BackingRow, grace: Duration) -> Result<(), Failure> {
-    let own = instance_row(host, row);
-    if row.body.runtime == Runtime::Process {
-        let (data, kind) = (row.body.data.clone(), row.body.wanted.kind.clone());
-        let signal = match kind {
-            BackingKind::Postgres => Signal::INT,
-            _ => Signal::TERM,
-        };
-        tokio::task::spawn_blocking(move || end_on(&data, &kind, signal, grace))
-            .await
-            .map_err(|error| Failure::new("host-failed", error.to_string()))?;
-    }
-    runtime::sweep(host, &own.id, &own.folder).await;
-    let gone = runtime::marker(&own.folder).is_none()
-        && servers_on(&row.body.data, &row.body.wanted.kind).is_empty();
-    if gone && row.body.wanted.kind == BackingKind::Postgres {
-        // Nobody works there any more. After a power cut or in a container another process may have
-        // the number that stands in it, and PostgreSQL would take that for itself.
-        let inside = match row.body.runtime {
-            Runtime::Process => row.body.data.clone(),
-            Runtime::Container => row.body.data.join("data"),
-        };
-        let _ = fs::remove_file(inside.join("postmaster.pid"));
-    }
-    Ok(())
 }
 
 /// Waits until it is ready, or until it is clear that it won't be.
@@ -582,7 +552,7 @@ fn doesnt_start(row: &BackingRow, process: &ProcessState) -> Failure {
 pub async fn stop(host: &Arc<Host>, row: &BackingRow, grace: Duration) -> Result<(), Failure> {
     let own = instance_row(host, row);
     runtime::end(host, &own.id, &own.folder, grace).await;
-    leave_nothing(host, row, Duration::from_secs(5)).await?;
+    left::leave_nothing(host, row, Duration::from_secs(5)).await?;
     // Whoever stops it goes on to move its data, or to start another on it.
     let gone = async {
         while runtime::runs_on(&own.folder) {

@@ -123,18 +123,14 @@ async fn lost(host: &Host, row: &BackingRow) -> Result<(), Failure> {
 fn bring_back_behind(host: &Arc<Host>, row: BackingRow) {
     let host = host.clone();
     tokio::spawn(async move {
-        let mut pause = Duration::from_secs(1);
+        let mut pause = watcher::Pause::default();
         while let Err(failure) = bring_back(&host, &row).await {
             remark(&format!(
                 "{} of {} is not back yet: {failure}",
                 row.name, row.app
             ));
-            if runtime::is_away(&failure) {
-                // Asking is cheap, and everything waits for it.
-                pause = Duration::from_secs(1);
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause.shorten(&failure);
+            pause.wait().await;
         }
     });
 }
@@ -204,22 +200,14 @@ pub async fn recover(host: &Arc<Host>) -> Result<(u32, u32), Failure> {
 
 /// Undoes an upgrade that was cut off, until it is undone, and then recovers what was upgraded.
 async fn undo_behind(host: Arc<Host>, row: BackingRow, next: BackingRow) -> Option<bool> {
-    let mut pause = Duration::from_secs(1);
-    loop {
-        match undo(&host, &row, &next).await {
-            Ok(()) => break,
-            Err(failure) => {
-                remark(&format!(
-                    "the upgrade of {} isn't undone yet: {failure}",
-                    row.name
-                ));
-                if runtime::is_away(&failure) {
-                    pause = Duration::from_secs(1);
-                }
-            }
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+    let mut pause = watcher::Pause::default();
+    while let Err(failure) = undo(&host, &row, &next).await {
+        remark(&format!(
+            "the upgrade of {} isn't undone yet: {failure}",
+            row.name
+        ));
+        pause.shorten(&failure);
+        pause.wait().await;
     }
     let now = host.ledger.backing(&row.app, &row.environment, &row.name);
     let recovered = match now.map_err(ledger_failed) {
