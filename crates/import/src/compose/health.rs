@@ -289,15 +289,19 @@ impl Context<'_> {
         if let Some(retries) = retries.filter(|retries| *retries != 3) {
             long.set("retries", retries);
         }
-        // It counts as failed once the start is over and so many checks have failed in a row.
+        // It counts as failed once the start is over and so many checks have failed in a row. A start that
+        // is said in full is taken as it is.
         let counted = u64::try_from(retries.unwrap_or(3)).unwrap_or(3);
-        let patience = start.map_or(0, Time::as_millis)
-            + counted * interval.unwrap_or(seconds(30)).as_millis();
-        if start.is_some() || patience > 30_000 && interval.is_some() {
-            let whole = Time::from_millis(patience);
-            if whole != seconds(30) {
-                long.set("start", whole.to_string());
-            }
+        let between = interval.unwrap_or(seconds(30)).as_millis();
+        let begun = start.map_or(0, Time::as_millis);
+        let patience = match begun + counted * between {
+            _ if begun >= 30_000 => begun,
+            patience if patience > 30_000 && interval.is_some() => patience,
+            _ if begun > 0 => begun,
+            _ => 30_000,
+        };
+        if patience != 30_000 {
+            long.set("start", Time::from_millis(patience).to_string());
         }
         match page {
             Some(path) if long.len() == 1 => {
