@@ -1,4 +1,5 @@
 //! What is read, and what is refused.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::time::{Duration, Instant};
 
