@@ -264,6 +264,18 @@ impl Repository {
         told.lines().map(str::to_owned).collect()
     }
 
+    /// One of this repository's examples, as it stands.
+    fn example(name: &str) -> Self {
+        let world = World::new();
+        landfall_tests::world::copy(&example(name), &world.app());
+        world.git(&["init", "-q"]);
+        Self {
+            world,
+            registry: None,
+            name: String::new(),
+        }
+    }
+
     /// One that is deployed to the machine that it runs on.
     fn deployed() -> Self {
         let world = World::with_web("\n[environment.box]\n");
@@ -639,4 +651,31 @@ fn with_act_and_engine_and_registry_a_pull_request_has_an_environment_until_it_i
     // Somebody else's repository gets nothing.
     assert!(told("opened", "mallory/shop").is_empty());
     assert!(told("closed", "mallory/shop").is_empty());
+}
+
+#[test]
+fn with_act_the_checks_of_the_examples_hold() {
+    for name in ["marketplace", "spec-editor"] {
+        let repository = Repository::example(name);
+        repository.commit();
+        repository.act("pull_request", "ci").ok();
+    }
+}
+
+#[test]
+fn with_act_and_engine_and_registry_the_spec_editor_is_published() {
+    let mut repository = Repository::example("spec-editor");
+    let registry = Registry::start(&repository.world);
+    let file = repository.world.read("landfall.toml");
+    let there = format!("{}/trakrf/spec-editor", registry.host);
+    repository.world.write(
+        "landfall.toml",
+        &file.replace("ghcr.io/trakrf/spec-editor", &there),
+    );
+    repository.registry = Some(registry);
+    "trakrf/spec-editor".clone_into(&mut repository.name);
+    repository.render();
+    repository.act("push", "publish-spec-editor").ok();
+    let commit = format!("main-{}", repository.short());
+    assert_eq!(repository.tags(), ["latest".to_owned(), commit]);
 }

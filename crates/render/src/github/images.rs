@@ -152,11 +152,15 @@ pub fn workflow(plan: &Plan<'_>, image: Published<'_>) -> Workflow {
     let mut jobs: Vec<Job> = ci::tests(plan).into_iter().collect();
     let needs = jobs.iter().map(|job| job.id.clone()).collect();
     jobs.push(job(plan, image, needs));
+    let when = match jobs.len() {
+        1 => "",
+        _ => "built once the tests have passed, ",
+    };
     Workflow {
         name: format!("Publish the image of {}", image.service),
         about: format!(
-            "The image of {}: built once its tests have passed, published as `<branch>-<commit>`,\n\
-             from the default branch as `latest` too, and attested.",
+            "The image of {}: {when}published as `<branch>-<commit>`, from the\n\
+             default branch as `latest` too, and attested.",
             image.service
         ),
         group: format!("{file}-${{{{ github.ref }}}}"),
@@ -348,4 +352,36 @@ pub fn credentials(login: &RegistryLogin) -> (Option<String>, Option<String>) {
         (plain || secret).then_some(text)
     };
     (text(&login.username, true), text(&login.password, false))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// What the step gives as its output.
+    fn tags(branch: &str) -> String {
+        let output = Command::new("sh")
+            .args(["-e", "-c", TAGS])
+            .env("IMAGE", "ghcr.io/acme/shop")
+            .env("BRANCH", branch)
+            .env("COMMIT", "0123456789abcdef")
+            .env("DEFAULT_BRANCH", "main")
+            .env("GITHUB_OUTPUT", "/dev/stdout")
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.trim_end().replace("ghcr.io/acme/shop:", "")
+    }
+
+    #[test]
+    fn a_branch_becomes_part_of_a_tag_as_at_the_desk() {
+        assert_eq!(tags("main"), "tags=main-0123456,latest");
+        assert_eq!(tags("feature/a+b"), "tags=feature-a-b-0123456");
+        assert_eq!(tags(".-x"), "tags=x-0123456");
+        assert_eq!(tags("-/-"), "tags=0123456");
+        let long = "a".repeat(130);
+        assert_eq!(tags(&long), format!("tags={}-0123456", &long[..100]));
+    }
 }
