@@ -1,11 +1,12 @@
 //! `landfall render`: the app as other tools' files. Writes all of them or none.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
 
-use landfall_app::App;
+use landfall_app::{App, Name};
 use landfall_render::{Change, Extent, Format, Input, Placed, Project, Rendered, Written, place};
 use serde_json::json;
 use similar::TextDiff;
@@ -23,48 +24,79 @@ const LARGEST: u64 = 1 << 20;
 
 pub fn run(context: &Context, arguments: &Render) -> Result {
     let app_file = app_file::read(context)?;
-    let environment = app_file
-        .named(context.global.environment.as_deref())?
-        .unwrap_or_else(app_file::local);
-    let app = app_file.resolve(context, &environment)?.app;
-    let environments = environments(&app_file, context)?;
-    let input = Input {
-        app: &app,
-        environments: &environments,
-        project: &Folder(app_file.folder.clone()),
-        version: env!("CARGO_PKG_VERSION"),
-    };
+    let asked = app_file.named(context.global.environment.as_deref())?;
+    let environment = asked.clone().unwrap_or_else(app_file::local);
+    app_file.resolve(context, &environment)?;
+    let apps = environments(&app_file, context)?;
+    let folder = Folder(app_file.folder.clone());
     let into = arguments.out.clone().unwrap_or(app_file.folder.clone());
-    let flag = match context.global.environment.as_deref() {
-        Some(name) => format!(" -e {name}"),
-        None => String::new(),
-    };
     let mut files: Vec<Laid> = Vec::new();
     let mut notes = Vec::new();
     for format in formats(arguments) {
-        let command = format!("landfall render {}{flag}", format.name());
-        let rendered = match landfall_render::render(format, &input) {
+        let project = Seen {
+            folder: &folder,
+            written: match arguments.out {
+                Some(_) => BTreeMap::new(),
+                None => files
+                    .iter()
+                    .map(|file| (file.name.clone(), file.placed.text.clone()))
+                    .collect(),
+            },
+        };
+        let render = |app: &App| {
+            landfall_render::render(
+                format,
+                &Input {
+                    app,
+                    environments: &apps,
+                    project: &project,
+                    version: env!("CARGO_PKG_VERSION"),
+                },
+            )
+        };
+        // What is only looked at, and of no environment that was named, is looked at in that in which it was
+        // written.
+        let written_in = (asked.is_none() && (arguments.check || arguments.diff))
+            .then(|| {
+                apps.iter().find(|app| {
+                    let command = command(format, &app.environment);
+                    render(app).is_ok_and(|rendered| ours(&into, &rendered, Some(&command)))
+                })
+            })
+            .flatten();
+        let app = match written_in {
+            Some(app) => app,
+            None => apps
+                .iter()
+                .find(|app| app.environment == environment)
+                .expect("it was resolved with the others"),
+        };
+        let rendered = match render(app) {
             Ok(rendered) => rendered,
             // What isn't asked for by name, and can't be, isn't there either.
             Err(_) if arguments.formats.is_empty() => continue,
             Err(refusal) => return Err(refused(refusal)),
         };
-        if arguments.formats.is_empty() && !ours(&into, &rendered) {
+        if arguments.formats.is_empty() && !ours(&into, &rendered, None) {
             continue;
         }
+        let command = command(format, &app.environment);
         for written in &rendered.files {
-            files.push(lay(&into, written, &command, arguments)?);
+            lay(&into, written, &command, arguments, &mut files)?;
         }
-        notes.extend(rendered.notes);
+        for note in rendered.notes {
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
     }
-    files.dedup_by(|later, first| later.path == first.path && later.placed == first.placed);
     let changes = || {
         files
             .iter()
             .filter(|file| file.placed.change != Change::Unchanged)
     };
     if arguments.diff {
-        for file in changes() {
+        for file in changes().filter(|_| !context.output.json()) {
             context.output.print(&file.diff());
         }
     } else if !arguments.check {
@@ -73,7 +105,7 @@ pub fn run(context: &Context, arguments: &Render) -> Result {
         }
     }
     if context.output.json() {
-        let files: Vec<_> = files.iter().map(Laid::json).collect();
+        let files: Vec<_> = files.iter().map(|file| file.json(arguments.diff)).collect();
         let notes: Vec<_> = notes
             .iter()
             .map(|note| json!({ "setting": note.setting, "said": note.said }))
@@ -105,12 +137,10 @@ pub fn run(context: &Context, arguments: &Render) -> Result {
         return Err(Error::new(
             "stale-files",
             format!(
-                "{} of {} no longer what landfall.toml says",
+                "{} of {} {} no longer what landfall.toml says",
                 stale.len(),
-                match files.len() {
-                    1 => "1 file is".to_owned(),
-                    count => format!("{count} files are"),
-                }
+                plain::counted(files.len(), "file"),
+                if stale.len() == 1 { "is" } else { "are" }
             ),
         )
         .with("stale", names.join(", "))
@@ -146,12 +176,24 @@ fn refused(refusal: landfall_render::Refusal) -> Error {
     }
 }
 
-/// Whether some file of a format was written by us before.
-fn ours(into: &Path, rendered: &Rendered) -> bool {
+/// What writes a format for an environment, as it is typed.
+fn command(format: Format, environment: &Name) -> String {
+    let flag = match *environment == app_file::local() {
+        true => String::new(),
+        false => format!(" -e {environment}"),
+    };
+    format!("landfall render {}{flag}", format.name())
+}
+
+/// Whether some file of a format was written by us before; by this command, where one is named.
+fn ours(into: &Path, rendered: &Rendered, command: Option<&str>) -> bool {
+    let said = command.map(|command| format!("Written by `{command}` from"));
     rendered.files.iter().any(|written| {
         written.extent == Extent::Whole
-            && fs::read_to_string(into.join(&written.path))
-                .is_ok_and(|text| text.contains("landfall:digest ") || text == written.text)
+            && fs::read_to_string(into.join(&written.path)).is_ok_and(|text| match &said {
+                Some(said) => text.contains(said),
+                None => text.contains("landfall:digest ") || text == written.text,
+            })
     })
 }
 
@@ -168,15 +210,19 @@ struct Laid {
 }
 
 /// Looks at what stands there, and says what would.
-fn lay(into: &Path, written: &Written, command: &str, arguments: &Render) -> Result<Laid> {
+fn lay(
+    into: &Path,
+    written: &Written,
+    command: &str,
+    arguments: &Render,
+    files: &mut Vec<Laid>,
+) -> Result {
     let path = into.join(&written.path);
-    let before = match fs::read(&path) {
-        Ok(text) => Some(String::from_utf8(text).map_err(|_| {
-            Error::new("foreign-file", format!("{} is no text", path.display()))
-                .mend("move it away, or write elsewhere by --out")
-        })?),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(Error::file(&path, "can't read", &error)),
+    // Two formats may each have lines for one list, and then the second adds to what the first leaves.
+    let earlier = files.iter().position(|file| file.path == path);
+    let before = match earlier {
+        Some(at) => Some(files[at].placed.text.clone()),
+        None => read(&path)?,
     };
     let reports = arguments.diff;
     let placed = place(
@@ -189,28 +235,65 @@ fn lay(into: &Path, written: &Written, command: &str, arguments: &Render) -> Res
         Error::new("foreign-file", format!("{} stays: {problem}", app_file::shown(&path)))
             .mend(format!("{command} --diff shows the difference, --force writes all the same, --out DIR elsewhere"))
     })?;
-    Ok(Laid {
-        name: written.path.clone(),
-        path,
-        executable: written.executable,
-        before: before.unwrap_or_default(),
-        placed,
-        command: command.to_owned(),
-    })
+    match earlier {
+        Some(at) => {
+            let file = &mut files[at];
+            if placed.change != Change::Unchanged {
+                file.placed.text = placed.text;
+                if file.placed.change == Change::Unchanged {
+                    file.placed.change = Change::Changed;
+                }
+            }
+        }
+        None => files.push(Laid {
+            name: written.path.clone(),
+            path,
+            executable: written.executable,
+            before: before.unwrap_or_default(),
+            placed,
+            command: command.to_owned(),
+        }),
+    }
+    Ok(())
+}
+
+/// The text of a file, where there is one.
+fn read(path: &Path) -> Result<Option<String>> {
+    match fs::read(path) {
+        Ok(text) => String::from_utf8(text).map(Some).map_err(|_| {
+            Error::new(
+                "foreign-file",
+                format!("{} is no text", app_file::shown(path)),
+            )
+            .mend("move it away, or write elsewhere by --out")
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::file(path, "can't read", &error)),
+    }
 }
 
 impl Laid {
+    /// Whole or not at all: what stands there stays until the new text is complete.
     fn write(&self) -> Result {
-        let failed = |error| Error::file(&self.path, "can't write", &error);
-        if let Some(folder) = self.path.parent() {
-            fs::create_dir_all(folder).map_err(failed)?;
-        }
-        fs::write(&self.path, &self.placed.text).map_err(failed)?;
-        if self.executable {
-            use std::os::unix::fs::PermissionsExt as _;
-            let mode = fs::Permissions::from_mode(0o755);
-            fs::set_permissions(&self.path, mode).map_err(failed)?;
-        }
+        use std::{io::Write as _, os::unix::fs::PermissionsExt as _};
+        let failed = |error: std::io::Error| Error::file(&self.path, "can't write", &error);
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder).map_err(failed)?;
+        // A link stays one, and what it leads to is written.
+        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        let mode = match fs::metadata(&path) {
+            Ok(facts) => facts.permissions().mode() | if self.executable { 0o111 } else { 0 },
+            Err(_) if self.executable => 0o755,
+            Err(_) => 0o644,
+        };
+        let mut file = tempfile::Builder::new()
+            .prefix(".landfall-")
+            .permissions(fs::Permissions::from_mode(mode))
+            .tempfile_in(path.parent().unwrap_or(folder))
+            .map_err(failed)?;
+        file.write_all(self.placed.text.as_bytes())
+            .map_err(failed)?;
+        file.persist(&path).map_err(|error| failed(error.error))?;
         Ok(())
     }
 
@@ -237,15 +320,22 @@ impl Laid {
         format!("{}: {what}", self.name)
     }
 
-    fn json(&self) -> serde_json::Value {
-        json!({
+    fn json(&self, diff: bool) -> serde_json::Value {
+        let mut said = json!({
             "path": self.name,
             "change": match self.placed.change {
                 Change::New => "new",
                 Change::Changed => "changed",
                 Change::Unchanged => "unchanged",
             },
-        })
+        });
+        if diff {
+            said["diff"] = match self.placed.change {
+                Change::Unchanged => serde_json::Value::Null,
+                _ => self.diff().into(),
+            };
+        }
+        said
     }
 }
 
@@ -288,6 +378,35 @@ impl Project for Folder {
             })
             .collect();
         names.sort();
+        names
+    }
+}
+
+/// The folder as it will be once what is rendered before stands there: a Dockerfile counts for the compose
+/// file that is written by the same command.
+struct Seen<'a> {
+    folder: &'a Folder,
+    written: BTreeMap<String, String>,
+}
+
+impl Project for Seen<'_> {
+    fn read(&self, path: &str) -> Option<Vec<u8>> {
+        match self.written.get(path.trim_start_matches("./")) {
+            Some(text) => Some(text.clone().into_bytes()),
+            None => self.folder.read(path),
+        }
+    }
+
+    fn list(&self, path: &str) -> Vec<String> {
+        let written: BTreeMap<String, Vec<u8>> = self
+            .written
+            .keys()
+            .map(|path| (path.clone(), Vec::new()))
+            .collect();
+        let mut names = self.folder.list(path);
+        names.extend(written.list(path));
+        names.sort();
+        names.dedup();
         names
     }
 }
