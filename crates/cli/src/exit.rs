@@ -59,6 +59,7 @@ pub const TABLE: [(Exit, &str); 9] = [
 
 /// Failures that don't end with 1, by name.
 pub const BY_NAME: &[(&str, Exit)] = &[
+    ("advice-unheeded", Exit::Refused),
     ("already-live", Exit::Refused),
     ("ambiguous-environment", Exit::Usage),
     ("backing-unreachable", Exit::Refused),
@@ -68,6 +69,8 @@ pub const BY_NAME: &[(&str, Exit)] = &[
     ("bad-arguments", Exit::Usage),
     ("bad-backing", Exit::Refused),
     ("bad-backup", Exit::Usage),
+    ("bad-context", Exit::Usage),
+    ("bad-dockerfile", Exit::Usage),
     ("bad-dotenv", Exit::Usage),
     ("bad-key", Exit::Usage),
     ("bad-name", Exit::Usage),

@@ -284,7 +284,7 @@ fn compare(layers: &mut [Layer]) {
                 && from != at
             {
                 layers[from].hidden += before;
-                if before == size && size > 0 {
+                if before == size && size > 0 && !is_bookkeeping(&path) {
                     layers[at].doubled += size;
                     if layers[at].doubled_examples.len() < EXAMPLES {
                         layers[at].doubled_examples.push(path.into());
@@ -293,6 +293,21 @@ fn compare(layers: &mut [Layer]) {
             }
         }
     }
+}
+
+/// What package managers write anew each time.
+fn is_bookkeeping(path: &str) -> bool {
+    [
+        "var/cache/",
+        "var/lib/dpkg/",
+        "var/lib/apt/",
+        "var/log/",
+        "lib/apk/",
+        "var/lib/rpm/",
+        "etc/ld.so.cache",
+    ]
+    .iter()
+    .any(|folder| path.starts_with(folder))
 }
 
 /// An image that was looked into.

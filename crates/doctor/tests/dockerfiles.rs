@@ -89,7 +89,7 @@ fn a_naive_python_dockerfile_is_mended() {
     WORKDIR /app
     RUN apt-get update \
         && apt-get install -y curl gcc \
-        && rm -rf /var/lib/apt/lists/*
+        && apt-get clean && rm -rf /var/lib/apt/lists/*
     COPY requirements.txt ./
     RUN pip install --no-cache-dir -r requirements.txt
     COPY . .

@@ -9,6 +9,7 @@ macro_rules! pages {
 
 /// The pages by name, sorted.
 pub const PAGES: &[(&str, &str)] = pages![
+    "advice-unheeded",
     "already-live",
     "ambiguous-environment",
     "backing-failed",
@@ -24,6 +25,8 @@ pub const PAGES: &[(&str, &str)] = pages![
     "bad-backing",
     "bad-backup",
     "bad-command",
+    "bad-context",
+    "bad-dockerfile",
     "bad-dotenv",
     "bad-key",
     "bad-name",
@@ -194,6 +197,13 @@ pub fn all() -> Vec<Page> {
             None => pages.push(page),
         }
     }
+    // What `landfall image advise` finds is no error, and explained in the same way.
+    let rules = landfall_doctor::RULES.iter().map(|rule| Page {
+        name: rule.name,
+        title: rule.title.to_owned(),
+        text: rule.text.to_owned(),
+    });
+    pages.extend(rules);
     pages.sort_by_key(|page| page.name);
     pages
 }

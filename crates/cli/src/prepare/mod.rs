@@ -2,7 +2,7 @@
 //! Nothing that runs is touched by it.
 
 mod backing;
-mod build;
+pub mod build;
 pub mod images;
 mod logins;
 pub mod secrets;

@@ -149,7 +149,10 @@ fn system(look: &mut Look<'_>, line: &Line<'_>, stage: &Stage, counts: bool) {
                 "rm -rf /var/lib/apt/lists/* in the same RUN",
             );
             if takes {
-                found.edit(end.clone(), more("rm -rf /var/lib/apt/lists/*"));
+                found.edit(
+                    end.clone(),
+                    more("apt-get clean && rm -rf /var/lib/apt/lists/*"),
+                );
             }
         }
         if counts && !install.has("--no-install-recommends") {

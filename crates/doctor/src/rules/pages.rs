@@ -71,7 +71,7 @@ pub const RULES: &[Rule] = &[
     rule(
         "package-lists-left",
         "package lists are left in a layer",
-        "The lists that `apt-get update` fetches are tens of megabytes, old the next day, and of no use in the image.\n\n**What to do.** Remove them in the same `RUN`: `rm -rf /var/lib/apt/lists/*`, `apk add --no-cache`, `dnf clean all`. `--fix` does it.",
+        "The lists that `apt-get update` fetches are tens of megabytes, old the next day, and of no use in the image.\n\n**What to do.** Remove them in the same `RUN`: `apt-get clean && rm -rf /var/lib/apt/lists/*` (Debian's official images do the first by themselves, others keep tens of megabytes in `/var/cache/apt`), `apk add --no-cache`, `dnf clean all`. `--fix` does it.",
     ),
     rule(
         "port-mismatch",
