@@ -3,7 +3,7 @@
 
 use landfall_app::{
     Name,
-    model::{Backing, BackingKind},
+    model::{Backing, BackingKind, Runtime},
 };
 use landfall_yaml::{Map, Node};
 
@@ -106,6 +106,12 @@ fn left_out(writer: &mut Writer<'_>, name: &Name, backing: &Backing) {
             "nothing backs it up here: have pg_dump, or a copy of its volume, run by schedule",
         );
     }
+    if backing.runtime == Runtime::Process {
+        writer.note(
+            format!("backing.{name}.runtime"),
+            "it is a container here, with data of its own",
+        );
+    }
     if let Some(disk) = backing.disk {
         writer.note(
             format!("backing.{name}.disk"),
@@ -116,7 +122,7 @@ fn left_out(writer: &mut Writer<'_>, name: &Name, backing: &Backing) {
 
 /// A volume at a place.
 fn mount(parts: &mut Parts, own: &str, place: &str) -> Map {
-    let volume = format!("{own}-data");
+    let volume = format!("{own}.data");
     parts.volumes.push(volume.clone());
     let mut mount = Map::new();
     mount
@@ -202,7 +208,7 @@ fn postgres(writer: &mut Writer<'_>, name: &Name, backing: &Backing, own: &str, 
                 )
             })
             .collect();
-        let config = format!("{own}-extensions");
+        let config = format!("{own}.extensions");
         let mut given = Map::new();
         given
             .set("source", config.as_str())
@@ -283,7 +289,7 @@ fn redis(writer: &mut Writer<'_>, name: &Name, backing: &Backing, own: &str, par
     for (setting, value) in &backing.settings {
         lines.push_str(&literal(&format!("{setting} {value}\n")));
     }
-    let config = format!("{own}-configuration");
+    let config = format!("{own}.configuration");
     const PLACE: &str = "/usr/local/etc/redis/redis.conf";
     parts.service.set(
         "command",

@@ -60,6 +60,16 @@ pub fn of_app(writer: &mut Writer<'_>) {
     if !app.registries.is_empty() {
         note("registry", "docker login, once on the machine that pulls");
     }
+    if app
+        .services
+        .values()
+        .any(|service| !service.secrets.is_empty())
+    {
+        note(
+            "secrets",
+            "they stand in .env, readable by whoever can read it, and in the containers' environment, which docker inspect shows",
+        );
+    }
     note("logs.keep", "the Engine keeps logs by size, not by age");
 }
 

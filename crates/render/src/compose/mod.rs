@@ -36,7 +36,7 @@ use value::Writer;
 /// Renders it.
 ///
 /// # Errors
-/// Where two services of the file would have one name, as a command of an app's own and a service can.
+/// Never so far: what Compose can't say is noted.
 pub fn render(input: &Input<'_>) -> Result<Rendered, Refusal> {
     let app = input.app;
     let mut writer = Writer::new(app, input.project);

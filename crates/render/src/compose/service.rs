@@ -196,9 +196,9 @@ pub fn mounts(facts: &Facts<'_>, live: bool) -> Vec<Node> {
     all
 }
 
-/// What a volume of a service is called.
+/// What a volume of a service is called: no name has a dot, so no other volume is called so.
 pub fn volume_name(service: &Name, volume: &Name) -> String {
-    format!("{service}-{volume}")
+    format!("{service}.{volume}")
 }
 
 /// What a container may do.
