@@ -9,7 +9,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::process::Command;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::{
+    process::{Child, Command},
+    time::{Instant, timeout},
+};
 
 use landfall_backup::{
     Ended, Error, Programs, Running,
@@ -20,6 +24,8 @@ use landfall_backup::{
 const LAST_WORDS: usize = 20;
 /// How long a scratch instance may take until it answers.
 const START: Duration = Duration::from_secs(60);
+/// How long it may take to end.
+const END: Duration = Duration::from_secs(20);
 
 /// Programs of this machine.
 #[derive(Debug, Clone)]
@@ -96,33 +102,70 @@ fn ended(status: ExitStatus, last_words: Vec<String>) -> Ended {
     }
 }
 
-/// Waits until `answers`, for as long as the program lives.
-pub async fn until_answers<F>(
-    child: &mut tokio::process::Child,
-    program: &str,
-    log: &Path,
-    answers: impl Fn() -> F,
-) -> Result<(), Error>
-where
-    F: Future<Output = bool>,
-{
-    let deadline = tokio::time::Instant::now() + START;
-    let failed = |said: String| Error::Program {
-        program: format!("the scratch instance of {program}"),
-        said,
-        last_words: tail(log),
-    };
-    loop {
-        if let Some(status) = child.try_wait().map_err(Error::io(program))? {
-            return Err(failed(ended(status, Vec::new()).said));
+/// The server of a scratch instance, with its log in the instance's folder.
+pub struct LocalServer {
+    name: &'static str,
+    child: Option<Child>,
+}
+
+impl LocalServer {
+    /// One that isn't started yet.
+    pub fn new(name: &'static str) -> Self {
+        Self { name, child: None }
+    }
+
+    /// Starts it and waits until it `answers`, for as long as it lives.
+    pub async fn start<F>(
+        &mut self,
+        mut command: Command,
+        folder: &Path,
+        answers: impl Fn() -> F,
+    ) -> Result<(), Error>
+    where
+        F: Future<Output = bool>,
+    {
+        let log = folder.join("log");
+        let written = std::fs::File::create(&log).map_err(Error::io(log.display().to_string()))?;
+        let errors = written.try_clone().map_err(Error::io("log"))?;
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::from(written))
+            .stderr(Stdio::from(errors));
+        let name = self.name;
+        let child = command.spawn().map_err(Error::io(name))?;
+        let child = self.child.insert(child);
+        let deadline = Instant::now() + START;
+        let failed = |said: String| Error::Program {
+            program: format!("the scratch instance of {name}"),
+            said,
+            last_words: tail(&log),
+        };
+        loop {
+            if let Some(status) = child.try_wait().map_err(Error::io(name))? {
+                return Err(failed(ended(status, Vec::new()).said));
+            }
+            if answers().await {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(failed(format!("no answer in {} s", START.as_secs())));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        if answers().await {
-            return Ok(());
+    }
+
+    /// Ends it by a signal.
+    pub async fn end(self, signal: Signal) {
+        let Some(mut child) = self.child else {
+            return;
+        };
+        let id = child.id().and_then(|id| i32::try_from(id).ok());
+        if let Some(id) = id.and_then(Pid::from_raw) {
+            let _ = kill_process(id, signal);
         }
-        if tokio::time::Instant::now() > deadline {
-            return Err(failed(format!("no answer in {} s", START.as_secs())));
+        if timeout(END, child.wait()).await.is_err() {
+            let _ = child.kill().await;
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

@@ -1,23 +1,20 @@
 //! A scratch instance of PostgreSQL: a cluster of its own, reached by a socket in its folder.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::path::Path;
 
-use tokio::{process::Child, time::timeout};
+use rustix::process::Signal;
 
-use super::local::{Folder, LocalPrograms, random, until_answers};
+use super::local::{Folder, LocalPrograms, LocalServer, random};
 use landfall_backup::{
     Error, Programs, Scratch,
     postgres::query_one,
     program::{Boxed, answer},
 };
 
-/// How long it may take to end.
-const END: Duration = Duration::from_secs(20);
-
 /// A scratch instance.
 pub struct ScratchPostgres {
     programs: LocalPrograms,
-    server: Option<Child>,
+    server: LocalServer,
     password: String,
     /// Last, so that the server ends before its data goes.
     folder: Folder,
@@ -45,7 +42,7 @@ impl ScratchPostgres {
         }
         Ok(Self {
             programs,
-            server: None,
+            server: LocalServer::new("postgres"),
             password,
             folder,
         })
@@ -68,9 +65,6 @@ impl ScratchPostgres {
             &data,
         ];
         answer(&self.programs, "initdb", &arguments, "").await?;
-        let log = path.join("log");
-        let written = std::fs::File::create(&log).map_err(Error::io(log.display().to_string()))?;
-        let errors = written.try_clone().map_err(Error::io("log"))?;
         let mut command = self.programs.command("postgres");
         command
             .arg("-D")
@@ -103,17 +97,10 @@ impl ScratchPostgres {
                 "jit=off",
                 "-c",
                 "logging_collector=off",
-            ])
-            .stdin(Stdio::null())
-            .stdout(Stdio::from(written))
-            .stderr(Stdio::from(errors));
-        let child = command.spawn().map_err(Error::io("postgres"))?;
-        let server = self.server.insert(child);
+            ]);
         let programs = &self.programs;
-        until_answers(server, "postgres", &log, || async {
-            query_one(programs, "postgres", "SELECT 1").await.is_ok()
-        })
-        .await
+        let answers = || async { query_one(programs, "postgres", "SELECT 1").await.is_ok() };
+        self.server.start(command, &path, answers).await
     }
 }
 
@@ -130,18 +117,10 @@ impl Scratch for ScratchPostgres {
         &self.programs
     }
 
-    fn end(mut self: Box<Self>) -> Boxed<'static, ()> {
+    fn end(self: Box<Self>) -> Boxed<'static, ()> {
         Box::pin(async move {
-            if let Some(mut server) = self.server.take() {
-                let id = server.id().and_then(|id| i32::try_from(id).ok());
-                if let Some(id) = id.and_then(rustix::process::Pid::from_raw) {
-                    // SIGQUIT: it ends at once, and takes its shared memory along.
-                    let _ = rustix::process::kill_process(id, rustix::process::Signal::QUIT);
-                }
-                if timeout(END, server.wait()).await.is_err() {
-                    let _ = server.kill().await;
-                }
-            }
+            // It ends at once, and takes its shared memory along.
+            self.server.end(Signal::QUIT).await;
         })
     }
 }

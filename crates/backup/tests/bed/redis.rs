@@ -1,23 +1,20 @@
 //! A scratch instance of Redis: reached by a socket in its folder, on which it loads a snapshot.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::path::Path;
 
-use tokio::{process::Child, time::timeout};
+use rustix::process::Signal;
 
-use super::local::{Folder, LocalPrograms, random, until_answers};
+use super::local::{Folder, LocalPrograms, LocalServer, random};
 use landfall_backup::{
     Error, Programs, Running, Scratch,
     program::{Boxed, answer},
     redis::RDB,
 };
 
-/// How long it may take to end.
-const END: Duration = Duration::from_secs(10);
-
 /// A scratch instance.
 pub struct ScratchRedis {
     programs: ScratchPrograms,
-    server: Option<Child>,
+    server: LocalServer,
     password: String,
     folder: Folder,
 }
@@ -57,7 +54,7 @@ impl ScratchRedis {
         let socket = folder.path().join("redis.sock").display().to_string();
         Ok(Self {
             programs: ScratchPrograms { local, socket },
-            server: None,
+            server: LocalServer::new("redis"),
             password,
             folder,
         })
@@ -71,9 +68,6 @@ impl ScratchRedis {
             let name = snapshot.display().to_string();
             answer(&self.programs.local, "redis-check-rdb", &[&name], "").await?;
         }
-        let log = path.join("log");
-        let written = std::fs::File::create(&log).map_err(Error::io(log.display().to_string()))?;
-        let errors = written.try_clone().map_err(Error::io("log"))?;
         // The password in a file of its own: arguments can be read by everybody.
         let settings = path.join("redis.conf");
         let text = format!(
@@ -85,21 +79,15 @@ impl ScratchRedis {
         );
         std::fs::write(&settings, text).map_err(Error::io(settings.display().to_string()))?;
         let mut command = self.programs.local.command("redis-server");
-        command
-            .arg(&settings)
-            .stdin(Stdio::null())
-            .stdout(Stdio::from(written))
-            .stderr(Stdio::from(errors));
-        let child = command.spawn().map_err(Error::io("redis-server"))?;
-        let server = self.server.insert(child);
+        command.arg(&settings);
         let programs = &self.programs;
-        until_answers(server, "redis", &log, || async {
+        let answers = || async {
             // While it loads it says so instead.
             answer(programs, "redis-cli", &[], "PING\n")
                 .await
                 .is_ok_and(|text| text.trim() == "PONG")
-        })
-        .await
+        };
+        self.server.start(command, &path, answers).await
     }
 }
 
@@ -116,13 +104,10 @@ impl Scratch for ScratchRedis {
         &self.programs
     }
 
-    fn end(mut self: Box<Self>) -> Boxed<'static, ()> {
+    fn end(self: Box<Self>) -> Boxed<'static, ()> {
         Box::pin(async move {
-            if let Some(mut server) = self.server.take() {
-                // Nothing is to be kept.
-                let _ = server.start_kill();
-                let _ = timeout(END, server.wait()).await;
-            }
+            // Nothing is to be kept.
+            self.server.end(Signal::KILL).await;
         })
     }
 }
