@@ -24,4 +24,4 @@ pub use ignore::Ignore;
 pub use layers::{Entry, Kind, Layer, Layers, Looked};
 pub use measured::measured;
 pub use recipe::{Action, BadDockerfile, Command, LARGEST, Recipe, Stage, Step};
-pub use rules::RULES;
+pub use rules::{RULES, secret_values};

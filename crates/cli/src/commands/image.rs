@@ -403,9 +403,9 @@ fn image(context: &Context, arguments: &ImageAdvise, reference: &str) -> Result<
             "its history doesn't show where its base image ends, so that all layers were looked at"
                 .to_owned()
         }
+        1 => "the first layer is taken for its base image, since it ends with a CMD".to_owned(),
         base => format!(
-            "the first {} are taken for its base image's, since they end with a CMD",
-            plain::counted(base, "layer")
+            "the first {base} layers are taken for its base image's, since they end with a CMD"
         ),
     });
     report.stands = Some(stands);

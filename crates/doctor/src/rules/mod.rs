@@ -9,6 +9,7 @@ mod runtime;
 mod secret;
 
 pub use pages::RULES;
+pub use secret::secret_values;
 
 use crate::advise::Look;
 

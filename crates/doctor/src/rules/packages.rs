@@ -146,7 +146,7 @@ fn system(look: &mut Look<'_>, line: &Line<'_>, stage: &Stage, counts: bool) {
                 Severity::Medium,
                 place.clone(),
                 "the package lists stay in this layer",
-                "rm -rf /var/lib/apt/lists/* in the same RUN",
+                "apt-get clean && rm -rf /var/lib/apt/lists/* in the same RUN",
             );
             if takes {
                 found.edit(

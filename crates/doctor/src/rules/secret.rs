@@ -2,7 +2,13 @@
 
 use landfall_app::model::Severity;
 
-use crate::{advise::Look, finding::Place, ignore::Ignore, recipe::Action, secrets, shell};
+use crate::{
+    advise::Look,
+    finding::Place,
+    ignore::Ignore,
+    recipe::{Action, Recipe},
+    secrets, shell,
+};
 
 const MEND: &str = "take it out, give it when the container is started, and change it: whoever has the image has it";
 const MOUNT: &str =
@@ -159,4 +165,37 @@ pub(super) fn names(look: &Look<'_>, path: &str) -> bool {
             .any(|option| option.contains("type=bind") && option.contains(path)),
         _ => false,
     })
+}
+
+/// The values of a Dockerfile that look like secrets, so that they can be masked where it is shown.
+pub fn secret_values(text: &str) -> Vec<String> {
+    let Ok(recipe) = Recipe::read(text) else {
+        return Vec::new();
+    };
+    let mut values = Vec::new();
+    let mut take = |name: &str, value: &str| {
+        if secrets::is_secret(name, value) && value.len() > 3 {
+            values.push(value.to_owned());
+        }
+    };
+    for step in recipe.stages.iter().flat_map(|stage| &stage.steps) {
+        match &step.action {
+            Action::Environment(pairs) => pairs.iter().for_each(|(name, value)| take(name, value)),
+            Action::Argument(pairs) => {
+                for (name, value) in pairs {
+                    take(name, value.as_deref().unwrap_or_default());
+                }
+            }
+            Action::Run { command, .. } => {
+                for word in shell::words(&command.text()) {
+                    let (name, value) = word.split_once('=').unwrap_or(("", &word));
+                    take(&name.trim_start_matches('-').replace('-', "_"), value);
+                }
+            }
+            _ => {}
+        }
+    }
+    // The longest first, so that none is left of which another is a part.
+    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+    values
 }

@@ -46,7 +46,7 @@ impl Report {
             let changes: Vec<_> = self
                 .changes
                 .iter()
-                .map(|(name, before, after)| json!({ "file": name, "text": after, "diff": view::diff(name, before.as_deref(), after) }))
+                .map(|(name, before, after)| json!({ "file": name, "diff": view::diff(name, before.as_deref(), after) }))
                 .collect();
             output.data(
                 "image-advice",

@@ -84,14 +84,17 @@ pub fn comparison(stands: &Measured, mended: Option<&Measured>, scanned: &str) -
             .map_or("not measured".to_owned(), plain::bytes)
     });
     row("layers", &|one| one.layers.to_string());
-    row("context", &|one| {
-        format!(
-            "{}, {}",
-            plain::bytes(one.sent),
-            plain::counted(one.sent_files, "file")
-        )
-    });
-    row("build, nothing cached", &|one| format!("{:.1}s", one.build));
+    // Of an image alone, how it was built isn't known.
+    if stands.build > 0.0 {
+        row("context", &|one| {
+            format!(
+                "{}, {}",
+                plain::bytes(one.sent),
+                plain::counted(one.sent_files, "file")
+            )
+        });
+        row("build, nothing cached", &|one| format!("{:.1}s", one.build));
+    }
     if let Some(change) = &stands.change {
         row(
             &format!("a line more in {}", change.file),
@@ -113,15 +116,24 @@ pub fn comparison(stands: &Measured, mended: Option<&Measured>, scanned: &str) -
     table.render()
 }
 
-/// The changes of a file.
+/// The changes of a file, secrets in it masked.
 pub fn diff(name: &str, before: Option<&str>, after: &str) -> String {
-    let diff = TextDiff::from_lines(before.unwrap_or_default(), after);
-    let old = match before {
+    let mut secrets = landfall_doctor::secret_values(after);
+    secrets.extend(landfall_doctor::secret_values(before.unwrap_or_default()));
+    let masked = |text: &str| {
+        secrets
+            .iter()
+            .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+    };
+    let name = name.trim_start_matches('/');
+    let (old, new) = (masked(before.unwrap_or_default()), masked(after));
+    let header = match before {
         Some(_) => format!("a/{name}"),
         None => "/dev/null".to_owned(),
     };
+    let diff = TextDiff::from_lines(&old, &new);
     diff.unified_diff()
-        .header(&old, &format!("b/{name}"))
+        .header(&header, &format!("b/{name}"))
         .to_string()
 }
 
