@@ -90,6 +90,7 @@ pub(super) fn read(
             let mut variables = Variables {
                 value: &value,
                 unset: Vec::new(),
+                demanded: None,
             };
             interpolate(text, &mut variables)
                 .map(|scalar| scalar.text)

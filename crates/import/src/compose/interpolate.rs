@@ -35,6 +35,9 @@ pub(super) struct Variables<'a> {
     pub value: &'a dyn Fn(&str) -> Option<String>,
     /// Variables without a value and without a default.
     pub unset: Vec<String>,
+    /// Variables that are demanded and have no value; none: such a one is an error. Where it is a variable
+    /// of a service it can come later, as a secret.
+    pub demanded: Option<Vec<String>>,
 }
 
 /// Deeper nesting isn't followed: nobody could.
@@ -249,6 +252,17 @@ fn braced(
         Some('?') if has => value(name, variables, pieces),
         // A secret needs no value here: a deployment demands it.
         Some('?') if is_secret_name(name) => value(name, variables, pieces),
+        Some('?') if variables.demanded.is_some() => {
+            pieces.push(Piece::Secret {
+                name: name.to_owned(),
+                value: String::new(),
+                plain: false,
+            });
+            variables
+                .demanded
+                .get_or_insert_default()
+                .push(name.to_owned());
+        }
         Some('?') => {
             let mut said = Vec::new();
             put(other, variables, &mut said, depth + 1)?;

@@ -246,11 +246,13 @@ impl<'a> Loader<'a> {
     fn interpolated(&mut self, node: &Node, file: &str, environment: &Environment) -> Result<Item> {
         let file: Rc<str> = file.into();
         let unset: RefCell<Vec<(At, String, String)>> = RefCell::new(Vec::new());
+        let demanded = RefCell::new(Vec::new());
         let value = |name: &str| environment.get(name).cloned();
         let mut text = |text: &str, at: &At, path: &str| -> Result<Scalar> {
             let mut variables = Variables {
                 value: &value,
                 unset: Vec::new(),
+                demanded: is_variable_of_service(path).then(Vec::new),
             };
             let scalar = interpolate(text, &mut variables).map_err(|wrong| match wrong {
                 Wrong::Form(form) => refusal(
@@ -267,12 +269,23 @@ impl<'a> Loader<'a> {
                     )
                 }
             })?;
+            for name in variables.demanded.unwrap_or_default() {
+                demanded
+                    .borrow_mut()
+                    .push((at.clone(), path.to_owned(), name));
+            }
             for name in variables.unset {
                 unset.borrow_mut().push((at.clone(), path.to_owned(), name));
             }
             Ok(scalar)
         };
         let read = item(node, &file, &mut String::new(), &mut text)?;
+        for (at, path, name) in demanded.into_inner() {
+            let said = format!(
+                "`{name}` is demanded and has no value here, so it is a secret, which a deployment demands too"
+            );
+            self.remark(RemarkKind::Note, &at, &path, said);
+        }
         for (at, path, name) in unset.into_inner() {
             let known = self.remarks.iter().any(|remark| {
                 remark.line == at.line && *remark.file == *at.file && remark.key == path
@@ -552,7 +565,9 @@ impl<'a> Loader<'a> {
                     None => own.set(&name, at, theirs),
                     Some(ours) => {
                         let mut path = vec![section.to_string(), name.to_string()];
-                        if let Some(merged) = merge(theirs, ours, &mut path).map_err(|found| clash(&found))? {
+                        if let Some(merged) =
+                            merge(theirs, ours, &mut path).map_err(|found| clash(&found))?
+                        {
                             own.set(&name, at, merged);
                         }
                     }
@@ -561,4 +576,10 @@ impl<'a> Loader<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether a path is that of a service's variable.
+fn is_variable_of_service(path: &str) -> bool {
+    path.strip_prefix("services.")
+        .is_some_and(|rest| rest.ends_with(".environment") || rest.contains(".environment."))
 }

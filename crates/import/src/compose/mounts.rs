@@ -213,8 +213,10 @@ impl Context<'_> {
         // A folder can't be read as a file, and neither can what isn't there.
         let is_file =
             !path.is_empty() && matches!(self.loader.input.source.read(&path), Ok(Some(_)));
-        let looks_like_file = last.contains('.') && !target.ends_with('/');
-        if is_file || (looks_like_file && read_only) {
+        let inside = target.rsplit('/').next().unwrap_or_default();
+        let looks_like_file =
+            last.contains('.') && !target.ends_with('/') && (read_only || inside.contains('.'));
+        if is_file || looks_like_file {
             if !is_file {
                 self.remark(
                     at,

@@ -1,7 +1,7 @@
 //! What is a secret by its name or its looks.
 
 /// Ends of names that carry secrets. Longer ones first isn't needed: any of them is enough.
-const ENDS: [&str; 18] = [
+const ENDS: [&str; 19] = [
     "PASSWORD",
     "PASSWD",
     "PASS",
@@ -20,6 +20,7 @@ const ENDS: [&str; 18] = [
     "CREDENTIALS",
     "SECRET_KEY_BASE",
     "AUTH_KEY",
+    "AUTHKEY",
 ];
 
 /// Names that end so and are none.

@@ -348,6 +348,16 @@ impl Context<'_> {
                 self.plain_secret(at, place, &key, &secret);
                 return Outcome::Value(format!("{before}${{secret.{secret}}}{after}"));
             }
+            if let Some(known) = self
+                .secrets
+                .by_value
+                .get(&value.text)
+                .filter(|known| *known != name && *place.file == *self.services[at].at.file)
+                .cloned()
+            {
+                self.plain_secret(at, place, &key, &known);
+                return Outcome::Secret(known);
+            }
             let from_file = *place.file != *self.services[at].at.file;
             let secret = self
                 .secrets
@@ -379,8 +389,9 @@ impl Context<'_> {
 
     pub(super) fn plain_secret(&mut self, at: usize, place: &At, key: &str, name: &str) {
         self.secrets.note(name);
+        let variable = key.strip_prefix("environment.").unwrap_or(name);
         let said = format!(
-            "a secret stands here in plain text; only its name was taken over. Mend the file: {name}: ${{{name}}}. Set its value by `landfall secrets set {name}`, and change it where it is in use, since the file's history keeps it"
+            "a secret stands here in plain text; only its name was taken over. Mend the file: {variable}: ${{{name}}}. Set its value by `landfall secrets set {name}`, and change it where it is in use, since the file's history keeps it"
         );
         self.remark(at, RemarkKind::PlainSecret, place, key, said);
     }

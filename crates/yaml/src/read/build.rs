@@ -92,6 +92,8 @@ pub(super) fn build(text: &str, limits: &Limits) -> Result<Vec<Node>, Problems> 
         builder
             .problems
             .sort_by_key(|problem| (problem.span.line, problem.span.column));
+        // What an anchor has wrong is wrong wherever it is used.
+        builder.problems.dedup();
         Err(Problems(builder.problems))
     }
 }
