@@ -3,9 +3,10 @@
 use landfall_app::{
     Name,
     model::{
-        GiveUp, Process, ProcessKind, Public, Replicas, Runtime, Service, StartOrder, Strategy,
-        Target,
+        GiveUp, Priority, Process, ProcessKind, Public, Replicas, Runtime, SecretsFrom, Service,
+        StartOrder, Strategy, Target,
     },
+    units::Time,
 };
 
 use super::value::Writer;
@@ -22,7 +23,7 @@ pub fn of_app(writer: &mut Writer<'_>) {
     );
     note(
         "env",
-        "LANDFALL_APP, LANDFALL_SERVICE and the like, and LANG, aren't set; an app that reads them has them in its `env`",
+        "LANDFALL_APP, LANDFALL_SERVICE and the like, and LANG, aren't set: compose.override.yaml can, for an app that reads them",
     );
     if app.target != Target::Local {
         note(
@@ -60,6 +61,12 @@ pub fn of_app(writer: &mut Writer<'_>) {
     if !app.registries.is_empty() {
         note("registry", "docker login, once on the machine that pulls");
     }
+    if app.secrets_from != SecretsFrom::File {
+        note(
+            "secrets.from",
+            "nothing asks there: what starts docker compose must write .env from it",
+        );
+    }
     if app
         .services
         .values()
@@ -96,7 +103,11 @@ pub fn of_service(writer: &mut Writer<'_>, name: &Name, service: &Service) {
         );
     }
     let http = &service.http;
-    if http.max_body.is_some() || http.rate_per_second.is_some() || !http.headers.is_empty() {
+    if http.timeout != Time::from_secs(60)
+        || http.max_body.is_some()
+        || http.rate_per_second.is_some()
+        || !http.headers.is_empty()
+    {
         note("http", PROXY);
     }
     if !service.smoke.is_empty() {
@@ -138,7 +149,9 @@ pub fn of_service(writer: &mut Writer<'_>, name: &Name, service: &Service) {
         );
     }
     let restart = &service.restart;
-    if restart.give_up != GiveUp::Never {
+    let pauses = (restart.delay, restart.max_delay, restart.reset);
+    let usual = [1, 60, 600].map(Time::from_secs);
+    if restart.give_up != GiveUp::Never || pauses != (usual[0], usual[1], usual[2]) {
         note(
             "restart",
             "the Engine starts it again for ever, with pauses of its own",
@@ -183,6 +196,28 @@ pub fn of_service(writer: &mut Writer<'_>, name: &Name, service: &Service) {
         note(
             "process",
             "what runs before it does so in a container of its own: only volumes are common to both",
+        );
+    }
+    for process in &service.processes {
+        let key = format!("process.{}", process.name);
+        if several && !process.front && process.health.ready.is_some() {
+            note(
+                &format!("{key}.health"),
+                "a container has one health check, that of the process that listens",
+            );
+        }
+        if process.memory.is_some() || process.cpu.is_some() || process.priority != Priority::Normal
+        {
+            note(
+                &key,
+                "a container's processes share its limits and its priority",
+            );
+        }
+    }
+    if !local && service.publish.is_some() {
+        note(
+            "publish",
+            "the Engine opens it past the rules of ufw and its like",
         );
     }
     if local && service.publish.is_some() {

@@ -43,6 +43,10 @@ pub fn render(input: &Input<'_>) -> Result<Rendered, Refusal> {
     let names = FileNames::of(app, input.environments);
     let mut parts = Parts::default();
     left_out::of_app(&mut writer);
+    let others = ["compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+    if let Some(other) = others.iter().find(|other| input.project.has(other)) {
+        writer.note("compose", format!("{other} is there too: of several files docker compose takes compose.yaml, and says so"));
+    }
     let mut slower = false;
     for (name, service) in &app.services {
         let facts = Facts::of(&writer, name, service);
