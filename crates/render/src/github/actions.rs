@@ -29,8 +29,8 @@ pub const BUILD: (&str, &str) = (
 );
 /// Signs where something comes from.
 pub const ATTEST: (&str, &str) = (
-    "actions/attest-build-provenance@a2bbfa25375fe432b6a289bc6b6cd05ecd0c4c32",
-    "v4.1.0",
+    "actions/attest@1e69f48acb82d1966a394da916b4c1698aa569d6",
+    "v4.2.2",
 );
 /// Landfall's own repository, the only place that says its name, and the folder of its action.
 pub const LANDFALL: &str = "landfall-dev/landfall/.github/actions/install";

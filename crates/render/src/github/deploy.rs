@@ -164,23 +164,26 @@ pub fn job(plan: &Plan<'_>, app: &App, images: &[Published<'_>], promoted: bool)
     let mut env = credentials::variables(plan, app);
     let mut command = format!("landfall deploy {environment}");
     for image in images {
+        let variable = unused(plan, app, image.variable());
         let digest = match promoted {
-            true => format!("${{{{ needs.verified.outputs.{} }}}}", image.service),
+            true => format!("${{{{ needs.verified.outputs.{} }}}}", image.job()),
             false => format!("${{{{ needs.{}.outputs.digest }}}}", image.job()),
         };
-        env.set(
-            image.variable(),
-            format!("{}@{digest}", literal(image.repository)),
-        );
-        command.push_str(&format!(
-            " --image \"{}=${}\"",
-            image.service,
-            image.variable()
-        ));
+        command.push_str(&format!(" --image \"{}=${variable}\"", image.service));
+        env.set(variable, format!("{}@{digest}", literal(image.repository)));
     }
     job.steps.push(actions::run("Deploy", env, command).into());
     job.steps.push(place("deployed"));
     job
+}
+
+/// A variable's name that is no secret's.
+fn unused(plan: &Plan<'_>, app: &App, mut name: String) -> String {
+    let secrets = plan.secrets.get(app.environment.as_str());
+    while secrets.is_some_and(|secrets| secrets.contains(&name)) {
+        name.push('_');
+    }
+    name
 }
 
 /// `rollback-ENVIRONMENT.yml`
@@ -208,15 +211,11 @@ pub fn rollback(plan: &Plan<'_>, app: &App) -> Workflow {
     }
     job.steps = before(plan, app, None);
     let mut env = credentials::variables(plan, app);
-    env.set("RELEASE", "${{ inputs.release }}");
-    job.steps.push(
-        actions::run(
-            "Roll back",
-            env,
-            format!("landfall rollback -e {environment} -- ${{RELEASE:+\"$RELEASE\"}}"),
-        )
-        .into(),
-    );
+    let release = unused(plan, app, "RELEASE".to_owned());
+    let command = format!("landfall rollback -e {environment} -- ${{{release}:+\"${release}\"}}");
+    env.set(release, "${{ inputs.release }}");
+    job.steps
+        .push(actions::run("Roll back", env, command).into());
     Workflow {
         file: format!("rollback-{environment}"),
         name: format!("Roll {environment} back"),

@@ -235,7 +235,9 @@ pub fn job(plan: &Plan<'_>, image: Published<'_>, needs: Vec<String>) -> Job {
     let mut with = Map::new();
     with.set("subject-name", attested(host, &name))
         .set("subject-digest", "${{ steps.image.outputs.digest }}")
-        .set("push-to-registry", true);
+        .set("push-to-registry", true)
+        // Only organisations keep such records, and it would need one more permission.
+        .set("create-storage-record", false);
     attest.set("with", with);
 
     let mut env = Map::new();

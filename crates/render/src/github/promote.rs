@@ -6,7 +6,7 @@ use landfall_yaml::{Map, Node};
 use super::{
     Plan, actions,
     images::{self, Published},
-    words::{literal, variable},
+    words::literal,
     workflow::Job,
 };
 
@@ -101,7 +101,7 @@ pub fn job(plan: &Plan<'_>, source: &App, images: &[Published<'_>]) -> Job {
         job.steps.push(images::login(plan, host));
     }
     for image in images {
-        let id = variable("image", image.service).to_ascii_lowercase();
+        let (id, tag) = (image.job(), format!("tag-{}", image.service));
         let name = literal(image.repository);
         let mut env = Map::new();
         env.set("IMAGE", name.clone())
@@ -109,13 +109,13 @@ pub fn job(plan: &Plan<'_>, source: &App, images: &[Published<'_>]) -> Job {
             .set("COMMIT", "${{ steps.commit.outputs.commit }}")
             .set("DEFAULT_BRANCH", "");
         let mut tags = actions::step(format!("Name the tag of {}", image.service));
-        tags.set("id", format!("{id}_tag"))
+        tags.set("id", tag.as_str())
             .set("env", env)
             .set("shell", "sh")
             .set("run", Node::Block(images::TAGS.to_owned()));
         let mut env = Map::new();
         env.set("IMAGE", name)
-            .set("TAGGED", format!("${{{{ steps.{id}_tag.outputs.tags }}}}"));
+            .set("TAGGED", format!("${{{{ steps.{tag}.outputs.tags }}}}"));
         let mut digest = actions::step(format!("Find the image of {}", image.service));
         digest
             .set("id", id.as_str())
@@ -123,10 +123,8 @@ pub fn job(plan: &Plan<'_>, source: &App, images: &[Published<'_>]) -> Job {
             .set("shell", "bash")
             .set("run", Node::Block(DIGEST.to_owned()));
         job.steps.extend([tags.into(), digest.into()]);
-        job.outputs.set(
-            image.service,
-            format!("${{{{ steps.{id}.outputs.digest }}}}"),
-        );
+        let digest = format!("${{{{ steps.{id}.outputs.digest }}}}");
+        job.outputs.set(id, digest);
     }
     job
 }

@@ -176,6 +176,39 @@ fn an_expression_of_the_users_stays_text() {
 }
 
 #[test]
+fn names_of_services_and_secrets_get_in_nobodys_way() {
+    let service = |name: &str| {
+        format!(
+            "[service.{name}]\nbuild = \"Dockerfile\"\nport = 80\npush = \"ghcr.io/a/{name}\"\nsecrets = [\"IMAGE_API\", \"RELEASE\"]\n"
+        )
+    };
+    let services: String = ["api", "api-tag", "commit"].map(service).concat();
+    let text = format!(
+        "app = \"a\"\nsecrets-from = \"env\"\n{services}[environment.staging]\n[environment.production]\nverified-in = \"staging\"\n"
+    );
+    for file in rendered(&text).files {
+        let tree = landfall_yaml::read::read(file.text.as_bytes(), &Default::default());
+        assert!(tree.is_ok(), "{}: {:?}", file.path, tree.err());
+        let ids = file
+            .text
+            .lines()
+            .filter_map(|line| line.strip_prefix("        id: "));
+        let mut ids: Vec<&str> = ids.collect();
+        if file.path.contains("promote") {
+            ids.sort_unstable();
+            assert!(ids.windows(2).all(|two| two[0] != two[1]), "{ids:?}");
+        }
+    }
+    let text = whole(&rendered(&text));
+    assert!(
+        text.contains("IMAGE_API: \"${{ secrets.IMAGE_API }}\""),
+        "{text}"
+    );
+    assert!(text.contains("--image \"api=$IMAGE_API_\""), "{text}");
+    assert!(text.contains("-- ${RELEASE_:+\"$RELEASE_\"}"), "{text}");
+}
+
+#[test]
 fn submodules_and_large_files_are_checked_out_where_there_are_some() {
     assert!(!whole(&rendered(EDITOR)).contains("submodules"));
     let with = [
