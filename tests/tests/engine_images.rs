@@ -526,11 +526,16 @@ fn only_what_was_scanned_is_said_to_be_clean() {
 fn images_go_with_their_releases() {
     let (world, app) = world("");
     let mut built_so_far = Vec::new();
+    let mine = format!("{app}-mine:1");
     // The last five that served can be gone back to, and the live one is among them.
     for number in 1..=7 {
         world.write("page", &format!("page {number}"));
         world.landfall(&["deploy", "local"]).ok();
-        built_so_far.push(built(&app));
+        let image = built(&app);
+        if number == 2 {
+            docker(&["tag", &image, &mine]);
+        }
+        built_so_far.push(image);
     }
     let there = |image: &String| {
         let output = Command::new("docker")
@@ -539,7 +544,10 @@ fn images_go_with_their_releases() {
         output.is_ok_and(|output| output.status.success())
     };
     let kept: Vec<bool> = built_so_far.iter().map(there).collect();
-    assert_eq!(kept, [false, false, true, true, true, true, true]);
+    // And what somebody has given a name of their own, by that alone.
+    assert_eq!(kept, [false, true, true, true, true, true, true]);
+    let tags = ["image", "inspect", "--format", "{{.RepoTags}}", &mine];
+    assert_eq!(docker(&tags), format!("[{mine}]"));
     docker(&["image", "inspect", "busybox:test"]);
     world.landfall(&["rollback", "3"]).ok();
     assert_eq!(page(&world, "/"), "page 3");
@@ -548,5 +556,7 @@ fn images_go_with_their_releases() {
         .exits(6)
         .says(&["error[release-pruned]"]);
     world.landfall(&["down", "--purge", "--yes"]).ok();
-    assert!(!built_so_far.iter().any(there), "nothing is left of it");
+    let kept: Vec<bool> = built_so_far.iter().map(there).collect();
+    assert_eq!(kept, [false, true, false, false, false, false, false]);
+    docker(&["rmi", &mine]);
 }
