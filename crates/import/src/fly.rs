@@ -527,7 +527,9 @@ impl Fly<'_> {
         }
         if let Some(entry) = given(self.map, "kill_timeout") {
             match time(&entry.value, "s") {
-                Some(grace) => drop(stop.set("grace", grace).from(self.file, entry.span.line)),
+                Some(grace) => {
+                    stop.set("grace", grace).from(self.file, entry.span.line);
+                }
                 None => self
                     .found
                     .remarks

@@ -304,7 +304,9 @@ impl<'a> Heroku<'a> {
         };
         let service = self.service();
         match uses.iter().all(usual) {
-            true => drop(service.set("uses", uses.keys().copied().collect::<Vec<_>>())),
+            true => {
+                service.set("uses", uses.keys().copied().collect::<Vec<_>>());
+            }
             false => {
                 let table: Table = uses
                     .iter()
@@ -375,8 +377,8 @@ impl<'a> Heroku<'a> {
                     .known_table("process")
                     .is_some_and(|all| all.has(&name));
                 match memory {
-                    Some(memory) if known => drop(service.table("process").table(&name).set("memory", memory).from(file, line)),
-                    Some(memory) if !service.has("process") => drop(service.set("memory", memory).from(file, line)),
+                    Some(memory) if known => { service.table("process").table(&name).set("memory", memory).from(file, line); }
+                    Some(memory) if !service.has("process") => { service.set("memory", memory).from(file, line); }
                     Some(_) => {}
                     None => self.found.remarks.lost(line, format!("{key}.size"), format!("{size} is no size known here; memory of the service says how much it gets")),
                 }
@@ -411,8 +413,8 @@ impl<'a> Heroku<'a> {
                         let (line, key) = (inner.span.line, joined(&key, &inner.key));
                         let command = inner.value.as_text().unwrap_or_default();
                         match inner.key.as_str() {
-                            "predeploy" if !self.service().has("migrate") => drop(self.service().set("migrate", draft::once(&command)).from(file, line)),
-                            "postdeploy" => drop(self.draft.top.hooks.set("switched", draft::once(&command)).from(file, line)),
+                            "predeploy" if !self.service().has("migrate") => { self.service().set("migrate", draft::once(&command)).from(file, line); }
+                            "postdeploy" => { self.draft.top.hooks.set("switched", draft::once(&command)).from(file, line); }
                             _ => self.found.remarks.lost(line, key, "would run at a point of Dokku's deployment; hook has before, verified, switched, after and failed"),
                         }
                     }

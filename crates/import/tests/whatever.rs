@@ -135,7 +135,10 @@ proptest! {
 #[test]
 fn the_examples_themselves_are_read() {
     for (format, file, text) in EXAMPLES {
-        let source = BTreeMap::from([(file.to_owned(), text.as_bytes().to_vec())]);
+        let source = BTreeMap::from([
+            ("Procfile".to_owned(), b"web: bin/web\n".to_vec()),
+            (file.to_owned(), text.as_bytes().to_vec()),
+        ]);
         let input = Input {
             files: &[file.to_owned()],
             source: &source,

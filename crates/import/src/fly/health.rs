@@ -23,9 +23,9 @@ impl Fly<'_> {
         let path = if http { "http_service" } else { "services" };
         let mut names = self.of(map);
         // Without processes of its own it is for the group `app`, or the first one.
-        if !map
+        if map
             .get("processes")
-            .is_some_and(|node| !texts(node).is_empty())
+            .is_none_or(|node| texts(node).is_empty())
         {
             names.truncate(1);
         }
@@ -157,9 +157,9 @@ impl Fly<'_> {
                     || kind.is_none() && given(check, "path").is_some();
                 let asked = given(check, "port").and_then(|entry| port(&entry.value));
                 let mut names = self.of(check);
-                if !check
+                if check
                     .get("processes")
-                    .is_some_and(|node| !texts(node).is_empty())
+                    .is_none_or(|node| texts(node).is_empty())
                 {
                     names.truncate(1);
                 }
@@ -223,7 +223,9 @@ impl Fly<'_> {
                         health.set(name, grace).from(file, entry.span.line);
                     }
                 }
-                Some(text) => drop(health.set(name, text).from(file, entry.span.line)),
+                Some(text) => {
+                    health.set(name, text).from(file, entry.span.line);
+                }
                 None => {
                     self.found
                         .remarks
@@ -272,7 +274,9 @@ impl Fly<'_> {
             }
             let short = health.len() == 1 && health.has("ready");
             match health.get("ready").filter(|_| short).cloned() {
-                Some(page) => drop(service.set("health", page).from(file, line)),
+                Some(page) => {
+                    service.set("health", page).from(file, line);
+                }
                 None => *service.table("health") = health.clone(),
             }
         }
