@@ -10,8 +10,8 @@ pub enum Program {
     Python(&'static str),
     /// Node, by the name of its program.
     Node(&'static str),
-    /// `wget` and `nc` of BusyBox.
-    BusyBox,
+    /// `wget` and `nc` of Alpine. Other BusyBoxes are built with an `nc` that can't just look.
+    Alpine,
     /// Bash, which connects by itself.
     Bash,
 }
@@ -61,8 +61,8 @@ fn program(reference: &str) -> Option<Program> {
     if name == "node" {
         return Some(Program::Node("node"));
     }
-    if is(&["alpine", "busybox", "caddy"]) || tag.contains("alpine") {
-        return Some(Program::BusyBox);
+    if is(&["alpine", "caddy"]) || tag.contains("alpine") {
+        return Some(Program::Alpine);
     }
     let debian = is(&[
         "buildpack-deps",
@@ -294,7 +294,7 @@ mod tests {
                 Some(Program::Python("/usr/bin/python3")),
             ),
             ("gcr.io/distroless/static", None),
-            ("nginx:1-alpine", Some(Program::BusyBox)),
+            ("nginx:1-alpine", Some(Program::Alpine)),
             ("localhost:5000/debian:12-slim", Some(Program::Bash)),
             ("scratch", None),
             ("acme/shop:1", None),

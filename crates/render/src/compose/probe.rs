@@ -131,8 +131,8 @@ fn asked(program: Program, probe: &Probe, port: u16, timeout: Time) -> Option<Ve
                     body,
                 ]),
                 // It says nothing about which good status it was.
-                Program::BusyBox if status.is_some_and(|status| status != 200) => return None,
-                Program::BusyBox if body.is_empty() => words(&[
+                Program::Alpine if status.is_some_and(|status| status != 200) => return None,
+                Program::Alpine if body.is_empty() => words(&[
                     "wget",
                     "-q",
                     "-T",
@@ -141,7 +141,7 @@ fn asked(program: Program, probe: &Probe, port: u16, timeout: Time) -> Option<Ve
                     "/dev/null",
                     &format!("http://127.0.0.1:{port}{path}"),
                 ]),
-                Program::BusyBox => words(&["sh", "-c", WGET, "sh", &seconds, &port, path, body]),
+                Program::Alpine => words(&["sh", "-c", WGET, "sh", &seconds, &port, path, body]),
                 Program::Bash => words(&[
                     "bash",
                     "-c",
@@ -159,7 +159,7 @@ fn asked(program: Program, probe: &Probe, port: u16, timeout: Time) -> Option<Ve
             Some(match program {
                 Program::Python(name) => words(&[name, "-c", PYTHON_TCP, &port, &seconds]),
                 Program::Node(name) => words(&[name, "-e", NODE_TCP, &port, &seconds]),
-                Program::BusyBox => words(&["nc", "-z", "-w", &seconds, "127.0.0.1", &port]),
+                Program::Alpine => words(&["nc", "-z", "-w", &seconds, "127.0.0.1", &port]),
                 Program::Bash => words(&["bash", "-c", BASH_TCP, "bash", &port]),
             })
         }
