@@ -332,3 +332,63 @@ fn an_engine_that_is_killed_under_a_deployment_leaves_the_release_before() {
     let left = daemon.docker(&["ps", "-a", "--format", "{{.Names}}"]);
     assert!(!left.contains(".web.2."), "{left}");
 }
+
+#[test]
+fn apps_dont_stop_with_the_host_while_a_deployment_goes_on() {
+    let (world, app) = serving("");
+    world.landfall(&["deploy"]).ok();
+    let slow =
+        "volumes = { data = \"/data\" }\nmigrate = \"until [ -e /data/go ]; do sleep 0.1; done\"";
+    world.write("landfall.toml", &file(&app, &serve("8000"), slow));
+    let deploying = world.spawn(&["deploy"], &[]);
+    wait("the migration runs", || {
+        let all = containers(&world.home());
+        all.iter()
+            .any(|name| name.contains(".web.2.0."))
+            .then_some(())
+    });
+    world
+        .landfall(&["host", "stop", "--stop-apps"])
+        .exits(3)
+        .says(&["error[locked]", "deployment 2"]);
+    let volumes = world.home().join("apps").join(&app).join("volumes");
+    std::fs::write(volumes.join("local/web/data/go"), "").expect("it is ours");
+    deploying.end().ok();
+    assert_eq!(page(&world), "one");
+    world.landfall(&["host", "stop", "--stop-apps"]).ok();
+    let of = format!("label=landfall.home={}", world.home().display());
+    assert_eq!(docker(&["ps", "-q", "--filter", &of]), "");
+}
+
+#[test]
+fn a_job_that_outlived_its_host_without_an_engine_doesnt_meet_its_twin() {
+    let Some((mut daemon, world)) = in_own_engine(&["--live-restore"]) else {
+        return;
+    };
+    let text = world.read("landfall.toml");
+    let job = "[job.long]\nrun = \"sleep 600\"\nschedule = \"0 0 1 1 *\"\n";
+    world.write("landfall.toml", &format!("{text}\n{job}"));
+    daemon.landfall(&world, &["deploy"]).ok();
+    // Nobody waits for it.
+    let begin = |daemon: &Daemon, run: &str| {
+        let running = std::thread::scope(|scope| {
+            let asking = scope.spawn(|| daemon.landfall(&world, &["jobs", "run", "long"]));
+            wait("the job runs", || {
+                let running = daemon.docker(&["ps", "--format", "{{.Names}}"]);
+                running.contains(run).then_some(())
+            });
+            world.kill_host();
+            let _ = asking.join();
+            daemon.docker(&["ps", "--format", "{{.Names}}"])
+        });
+        running
+            .lines()
+            .filter(|name| name.contains(".run-"))
+            .count()
+    };
+    assert_eq!(begin(&daemon, ".run-1"), 1);
+    daemon.kill();
+    daemon.landfall(&world, &["host", "start"]).ok();
+    daemon.again();
+    assert_eq!(begin(&daemon, ".run-2"), 1, "its twin runs on beside it");
+}
