@@ -145,13 +145,7 @@ pub fn detect(path: &Path) -> Detected {
             }
         }
     }
-    let ignore = folder.text(".gitignore").unwrap_or_default();
-    let ignored = ignore.lines().any(|line| {
-        matches!(
-            line.trim(),
-            ".env" | "/.env" | "*.env" | ".env*" | ".env.*" | "**/.env"
-        )
-    });
+    let ignored = ignores_dotenv(&folder);
     Detected {
         services,
         dotenv: dotenv(path, &folder),
@@ -165,6 +159,24 @@ pub fn detect(path: &Path) -> Detected {
             .map(str::to_owned),
         git: crate::walk::in_repository(path),
         ignores_dotenv: ignored,
+    }
+}
+
+fn ignores_dotenv(folder: &Folder) -> bool {
+    let ignore = folder.text(".gitignore").unwrap_or_default();
+    ignore.lines().any(|line| {
+        matches!(
+            line.trim(),
+            ".env" | "/.env" | "*.env" | ".env*" | ".env.*" | "**/.env"
+        )
+    })
+}
+
+/// Lines that `.gitignore` of a folder lacks, so that no secret gets into a repository by accident.
+pub fn missing_ignores(path: &Path) -> Vec<String> {
+    match crate::walk::in_repository(path) && !ignores_dotenv(&Folder::only(path)) {
+        true => vec![".env".to_owned()],
+        false => Vec::new(),
     }
 }
 

@@ -17,7 +17,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use backing::{Backing, BackingCommand, BackingUpgrade, Psql, RedisCli, Tunnel};
 pub use backup::{Backup, BackupFrom, BackupRestore};
 pub use image::{Image, ImageAdvise};
-pub use import::Import;
+pub use import::{Import, ImportFormat};
 pub use jobs::{Jobs, JobsCommand, JobsHistory, JobsRun};
 pub use render::Render;
 pub use secrets::{

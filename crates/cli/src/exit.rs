@@ -72,6 +72,7 @@ pub const BY_NAME: &[(&str, Exit)] = &[
     ("bad-context", Exit::Usage),
     ("bad-dockerfile", Exit::Usage),
     ("bad-dotenv", Exit::Usage),
+    ("bad-import", Exit::Usage),
     ("bad-key", Exit::Usage),
     ("bad-name", Exit::Usage),
     ("bad-recipient", Exit::Usage),

@@ -60,7 +60,7 @@ pub fn write_app_file(detected: &Detected, folder_name: &str) -> AppFileDraft {
     if let Some(compose) = &detected.compose {
         draft.found.push((
             compose.clone(),
-            "not read yet: what it adds to the above is left to you".to_owned(),
+            "landfall import compose reads it".to_owned(),
         ));
     }
     if detected.git && !detected.ignores_dotenv {

@@ -32,6 +32,14 @@ impl Folder {
         folder
     }
 
+    /// A folder whose files aren't listed: only texts of known names are read.
+    pub fn only(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            files: Vec::new(),
+        }
+    }
+
     fn list(&mut self, below: &Path, depth: usize) {
         for entry in fs::read_dir(self.path.join(below))
             .into_iter()

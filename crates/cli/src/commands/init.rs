@@ -1,4 +1,5 @@
-//! `landfall init`: an app file from what stands in the folder. Never overwrites anything.
+//! `landfall init`: an app file from what stands in the folder: another tool's file where there is one,
+//! else what the folder itself shows. Never overwrites anything.
 
 use std::{
     fs::OpenOptions,
@@ -6,7 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use landfall_build::detect::{AppFileDraft, detect, write_app_file};
+use landfall_build::detect::{AppFileDraft, detect, missing_ignores, write_app_file};
+use landfall_import::{Format, Imported};
 use serde_json::json;
 
 use crate::{
@@ -24,13 +26,7 @@ pub fn run(context: &Context, arguments: &Init) -> Result {
         Some(path) => here.join(path),
         None => here.join(app_file::NAME),
     };
-    if path.exists() && !arguments.dry_run {
-        return Err(Error::new(
-            "file-exists",
-            format!("{} is there already", path.display()),
-        )
-        .mend("change it by hand; landfall init --dry-run prints what it would hold"));
-    }
+    refuse_to_overwrite(&path, arguments.dry_run)?;
     let folder = path
         .parent()
         .map_or_else(|| PathBuf::from("/"), Path::to_owned);
@@ -39,21 +35,21 @@ pub fn run(context: &Context, arguments: &Init) -> Result {
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
     let detected = detect(&folder);
-    let draft = write_app_file(&detected, &name);
+    let mut skipped = Vec::new();
+    if let Some(used) = imported(&folder, &mut skipped) {
+        return import(context, arguments.dry_run, &path, &folder, &used, &skipped);
+    }
+    let mut draft = write_app_file(&detected, &name);
+    draft.found.extend(skipped);
     if arguments.dry_run {
         context.output.print(&draft.text);
         return Ok(());
     }
-    // Also where another process was quicker, what it wrote stays.
-    let created = OpenOptions::new().write(true).create_new(true).open(&path);
-    let written = created.and_then(|mut file| file.write_all(draft.text.as_bytes()));
-    written.map_err(|error| Error::file(&path, "can't write", &error))?;
+    write(&path, &draft.text)?;
     let mut wrote = vec![described(&path, &draft)];
-    if !draft.ignore.is_empty() {
-        let ignore = folder.join(".gitignore");
-        append(&ignore, &draft.ignore)
-            .map_err(|error| Error::file(&ignore, "can't write", &error))?;
-        wrote.push(format!(".gitignore (+ {})", draft.ignore.join(", ")));
+    let ignored = ignore_dotenv(&folder)?;
+    if !ignored.is_empty() {
+        wrote.push(format!(".gitignore (+ {})", ignored.join(", ")));
     }
     let next = match detected.dotenv {
         Some(_) => "landfall secrets import .env, then landfall up",
@@ -74,6 +70,129 @@ pub fn run(context: &Context, arguments: &Init) -> Result {
     }
     context.output.say(report(&draft, &wrote, next));
     Ok(())
+}
+
+/// Formats that say more about an app than what stands in its folder; programs of supervisord and
+/// processes of a Procfile are read together with what else is found out about the folder.
+const STRONGER: [Format; 4] = [Format::Compose, Format::Kamal, Format::Fly, Format::Heroku];
+
+/// What another tool's file says, and which.
+struct Used {
+    file: String,
+    imported: Imported,
+}
+
+/// The strongest of other tools' files that is there and names a service; those that were passed over,
+/// with the reason.
+fn imported(folder: &Path, skipped: &mut Vec<(String, String)>) -> Option<Used> {
+    for format in STRONGER {
+        let there = |name: &&&str| folder.join(name).is_file();
+        let Some(file) = format.files().iter().find(there) else {
+            continue;
+        };
+        let files = [(*file).to_owned()];
+        let source = super::import::Folder::new(folder, &files);
+        match super::import::read(&source, format, &files, &[]) {
+            Ok(imported) if imported.text.contains("\n[service.") => {
+                return Some(Used {
+                    file: (*file).to_owned(),
+                    imported,
+                });
+            }
+            Ok(_) => skipped.push((
+                (*file).to_owned(),
+                format!(
+                    "names no service of its own; landfall import {} shows what it says",
+                    format.name()
+                ),
+            )),
+            Err(error) => {
+                let said = error
+                    .failure
+                    .map_or_else(String::new, |failure| failure.message);
+                skipped.push(((*file).to_owned(), format!("not used: {said}")));
+            }
+        }
+    }
+    None
+}
+
+/// Writes what was imported, and says it as `landfall import` does.
+fn import(
+    context: &Context,
+    dry_run: bool,
+    path: &Path,
+    folder: &Path,
+    used: &Used,
+    skipped: &[(String, String)],
+) -> Result {
+    let imported = &used.imported;
+    if dry_run {
+        context.output.print(&imported.text);
+        return Ok(());
+    }
+    write(path, &imported.text)?;
+    let ignored = ignore_dotenv(folder)?;
+    if context.output.json() {
+        let mut data = super::import::data(path, false, imported, &ignored);
+        data["found"] = json!([{ "what": used.file, "said": "imported" }]);
+        context.output.data("init", &data);
+        return Ok(());
+    }
+    context.output.say(super::import::report(imported));
+    context
+        .output
+        .say(format!("Found  {}: imported", used.file));
+    for (file, said) in skipped {
+        context.output.say(format!("       {file}: {said}"));
+    }
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let mut wrote = format!(
+        "{name} ({})",
+        plain::counted(imported.text.lines().count(), "line")
+    );
+    if !ignored.is_empty() {
+        wrote.push_str(&format!(", .gitignore (+ {})", ignored.join(", ")));
+    }
+    context.output.say(format!("Wrote  {wrote}"));
+    for (index, next) in super::import::next(folder, imported).iter().enumerate() {
+        let word = if index == 0 { "Next" } else { "" };
+        context.output.say(format!("{word:<7}{next}"));
+    }
+    Ok(())
+}
+
+/// An app file that is there already stays as it is.
+pub(super) fn refuse_to_overwrite(path: &Path, dry_run: bool) -> Result {
+    match path.symlink_metadata().is_ok() && !dry_run {
+        true => Err(Error::new(
+            "file-exists",
+            format!("{} is there already", path.display()),
+        )
+        .mend("change it by hand; with --dry-run it is printed what it would hold")),
+        false => Ok(()),
+    }
+}
+
+/// Writes an app file. Also where another process was quicker, what it wrote stays.
+pub(super) fn write(path: &Path, text: &str) -> Result {
+    let created = OpenOptions::new().write(true).create_new(true).open(path);
+    let written = created.and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| Error::file(path, "can't write", &error))
+}
+
+/// Brings `.env` into `.gitignore`, where the folder is a repository's and nothing there says it; what
+/// was appended.
+pub(super) fn ignore_dotenv(folder: &Path) -> Result<Vec<String>> {
+    let lines = missing_ignores(folder);
+    if !lines.is_empty() {
+        let ignore = folder.join(".gitignore");
+        append(&ignore, &lines).map_err(|error| Error::file(&ignore, "can't write", &error))?;
+    }
+    Ok(lines)
 }
 
 /// `landfall.toml (24 lines, 1 marked TODO)`

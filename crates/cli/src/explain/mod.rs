@@ -28,6 +28,7 @@ pub const PAGES: &[(&str, &str)] = pages![
     "bad-context",
     "bad-dockerfile",
     "bad-dotenv",
+    "bad-import",
     "bad-key",
     "bad-name",
     "bad-recipient",
