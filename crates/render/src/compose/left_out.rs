@@ -93,21 +93,23 @@ pub fn of_service(writer: &mut Writer<'_>, name: &Name, service: &Service) {
     if service.public != Public::No && service.publish.is_none() {
         note("public", "say `publish`, or put a reverse proxy in front");
     }
-    if !service.redirects.is_empty() {
+    // What serves pages in their image does these.
+    let site = service.static_files.is_some();
+    if !service.redirects.is_empty() && !site {
         note("redirects", PROXY);
     }
-    if service.cors.is_some() {
+    if service.cors.is_some() && !site {
         note(
             "cors",
             "answered by the edge, which isn't here: the app has to do it",
         );
     }
     let http = &service.http;
-    if http.timeout != Time::from_secs(60)
+    let shaped = http.timeout != Time::from_secs(60)
         || http.max_body.is_some()
         || http.rate_per_second.is_some()
-        || !http.headers.is_empty()
-    {
+        || !http.headers.is_empty();
+    if shaped && !site {
         note("http", PROXY);
     }
     if !service.smoke.is_empty() {
