@@ -20,7 +20,6 @@ pub fn workflow(plan: &Plan<'_>) -> Workflow {
     on.set("pull_request", Map::new())
         .set("workflow_dispatch", Map::new());
     let mut check = Job::new("check", "The app file");
-    check.minutes = 15;
     check.steps = vec![
         actions::checkout(plan, None),
         actions::install(plan.version),

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use landfall_app::{App, read};
+use landfall_yaml::read::Node;
+use proptest::prelude::*;
 
 use crate::{Format, Input, Rendered, render};
 
@@ -238,4 +240,62 @@ fn a_branch_that_no_workflow_can_hold_is_refused() {
     };
     let refusal = render(Format::Github, &input).unwrap_err();
     assert!(refusal.message.contains("it's"), "{refusal}");
+}
+
+/// All values behind a key, wherever it stands.
+fn values(node: &Node, key: &str, found: &mut Vec<String>) {
+    for item in node.list().into_iter().flatten() {
+        values(item, key, found);
+    }
+    for entry in node.map().into_iter().flat_map(|map| &map.entries) {
+        if entry.key == key {
+            found.extend(entry.value.text().map(str::to_owned));
+        }
+        values(&entry.value, key, found);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever a test or an argument of a build says, it arrives as it stands, and is part of no expression.
+    #[test]
+    fn texts_of_the_user_arrive_as_they_stand(
+        command in "([ -~]|\\$\\{\\{|\\}\\}|\n){1,30}",
+        argument in "([ -#%-~]|[{][{]){0,20}",
+    ) {
+        let text = format!(
+            "app = \"a\"\n[service.web]\nbuild = {{ dockerfile = \"Dockerfile\", args = {{ A = {argument:?} }} }}\nport = 80\n\
+             push = \"ghcr.io/a/web\"\n[pipeline]\ntests = [{{ run = {command:?} }}]\n"
+        );
+        let (file, diagnostics) = read(text.as_bytes(), "landfall.toml");
+        prop_assume!(!diagnostics.has_errors());
+        let (Some(_), written) = (file, rendered(&text)) else { unreachable!() };
+        for file in &written.files {
+            let tree = landfall_yaml::read::read(file.text.as_bytes(), &Default::default()).unwrap();
+            let found = |key: &str| {
+                let mut found = Vec::new();
+                values(&tree[0], key, &mut found);
+                found
+            };
+            for script in found("run") {
+                prop_assert!(!script.contains("${{"), "{}", script);
+            }
+            let arrived = |key: &str| -> Vec<String> {
+                found(key).iter().map(|text| text.replace("${{ '${{' }}", "${{").trim_end().to_owned()).collect()
+            };
+            let wanted = command.trim_end();
+            let mut scripts = arrived("run");
+            scripts.extend(arrived("SCRIPT"));
+            if file.path.ends_with("ci.yml") {
+                prop_assert!(
+                    scripts.iter().any(|script| script == wanted || *script == format!("set -u\n{wanted}")),
+                    "{:?} in {:?}", wanted, scripts
+                );
+            } else {
+                let arguments = arrived("build-args");
+                prop_assert!(arguments.contains(&format!("A={argument}").trim_end().to_owned()), "{:?}", arguments);
+            }
+        }
+    }
 }
