@@ -147,12 +147,14 @@ fn size(folder: &Path) -> u64 {
 }
 
 async fn leave_with_last_app(host: &Arc<Host>) -> Result<(), Failure> {
-    let running = any_running(host)?;
-    let deploying = !host.ledger.unfinished().map_err(ledger_failed)?.is_empty();
-    if host.leaves() && !running && !deploying {
-        end(host, true).await?;
+    if !host.leaves() || any_running(host)? {
+        return Ok(());
     }
-    Ok(())
+    match end(host, true).await {
+        // Whoever changes another app now leaves with that, if it is the last.
+        Err(failure) if failure.name == "locked" => Ok(()),
+        ended => ended,
+    }
 }
 
 fn any_running(host: &Host) -> Result<bool, Failure> {
@@ -277,6 +279,20 @@ mod tests {
         end(&bed.host, true).await.unwrap();
         let asked = rollouts::start(&bed.host, &app, &environment, String::new());
         assert_eq!(asked.map(drop).unwrap_err().name, "no-host");
+    }
+
+    #[tokio::test]
+    async fn a_host_doesnt_leave_with_its_last_app_while_another_is_changed() {
+        let bed = Bed::new();
+        bed.release(APP, &[]);
+        *bed.host.leaving.lock().unwrap() = true;
+        let (app, environment) = (name("shop"), name("local"));
+        let held = Held::take(&bed.host, &app, &environment, "ada", "stop", None).unwrap();
+        leave_with_last_app(&bed.host).await.unwrap();
+        assert!(!bed.host.ending.load(Ordering::Relaxed));
+        drop(held);
+        leave_with_last_app(&bed.host).await.unwrap();
+        assert!(bed.host.ending.load(Ordering::Relaxed));
     }
 
     #[tokio::test]
