@@ -54,7 +54,7 @@ const RUST: [&str; 1] = ["**/target"];
 const TESTS: [&str; 4] = ["tests", "test", "e2e", "__tests__"];
 
 /// The file of a context, for all services that are built in it.
-pub fn file(context: &str, subjects: &[&Subject<'_>]) -> Written {
+pub fn file(context: &str, subjects: &[&Subject<'_>], all: &[Subject<'_>]) -> Written {
     let needed: Vec<String> = subjects
         .iter()
         .flat_map(|subject| needed(subject))
@@ -88,6 +88,41 @@ pub fn file(context: &str, subjects: &[&Subject<'_>]) -> Written {
             // What an app on this machine has written where its volume is later.
             if let Some(path) = volume.path.strip_prefix("/app/") {
                 put(&join(&subject.folder, path));
+            }
+        }
+    }
+    // Other services have images of their own.
+    let inner = |path: &str| -> Option<String> {
+        match context {
+            "" => Some(path.to_owned()),
+            context => Some(path.strip_prefix(context)?.strip_prefix('/')?.to_owned()),
+        }
+    };
+    for other in all {
+        let ours = subjects.iter().any(|subject| {
+            let (folder, theirs) = (subject.from_app(""), other.from_app(""));
+            folder == theirs || folder.starts_with(&format!("{theirs}/"))
+        });
+        if let (false, Some(folder)) = (ours, inner(&other.from_app("")))
+            && !folder.is_empty()
+        {
+            put(&folder);
+        }
+    }
+    // Backups that are kept here.
+    for subject in subjects {
+        let backups = subject
+            .app
+            .backing
+            .values()
+            .filter_map(|backing| backing.backup.as_ref());
+        for backup in backups {
+            let there = backup.to.trim_start_matches("./");
+            if !there.contains(':')
+                && !there.starts_with(['/', '.'])
+                && let Some(folder) = inner(there)
+            {
+                put(&folder);
             }
         }
     }

@@ -82,9 +82,9 @@ pub fn render(input: &Input<'_>) -> Result<Rendered, Refusal> {
             ),
         });
     }
-    for (context, subjects) in ignored {
+    for (context, of) in ignored {
         // What another service's hand-written Dockerfile takes from there isn't known.
-        rendered.files.push(ignore::file(&context, &subjects));
+        rendered.files.push(ignore::file(&context, &of, &subjects));
     }
     Ok(rendered)
 }

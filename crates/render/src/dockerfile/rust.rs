@@ -133,8 +133,7 @@ pub fn folders(subject: &Subject<'_>, made: &mut Made) {
 /// has it compiled first.
 pub fn of_program(subject: &Subject<'_>, programs: &[String], program: Option<String>) -> Default {
     let default = program.map_or(Default::None, |program| Default::Else(vec![program]));
-    let (true, command::Start::One(said)) =
-        (command::is_single(subject), command::start(subject))
+    let (true, command::Start::One(said)) = (command::is_single(subject), command::start(subject))
     else {
         return default;
     };

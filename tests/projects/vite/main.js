@@ -1,0 +1,1 @@
+document.title = "Pages made by Vite";
