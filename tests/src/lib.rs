@@ -23,6 +23,8 @@ pub mod registry;
 pub mod sweep;
 #[cfg(feature = "formats")]
 pub mod tools;
+#[cfg(feature = "formats")]
+pub mod tricky;
 pub mod world;
 
 use std::time::{Duration, Instant};
