@@ -380,6 +380,24 @@ impl Repository {
     }
 }
 
+impl Drop for Repository {
+    /// What was tagged for its registry, so that no run leaves names of it behind.
+    fn drop(&mut self) {
+        let Some(registry) = &self.registry else {
+            return;
+        };
+        let of = format!("reference={}/{}", registry.host, self.name);
+        let form = "{{.Repository}}:{{.Tag}}";
+        let listed = Command::new("docker")
+            .args(["images", "--filter", &of, "--format", form])
+            .output();
+        let names = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+        for name in names.unwrap_or_default().lines() {
+            let _ = Command::new("docker").args(["rmi", name]).output();
+        }
+    }
+}
+
 fn env_path() -> String {
     std::env::var("PATH").expect("there is a path")
 }
