@@ -127,10 +127,12 @@ fn own_environment(
     let found = variables(service, &env, |reference| address(reference, service));
     let (mut pairs, mut words) = (Vec::new(), Vec::new());
     for (variable, value) in &found.plain {
-        let quoted = value.replace('\\', "\\\\").replace('"', "\\\"");
-        match escaped(&quoted, '"') {
-            Ok(value) => pairs.push(format!("{variable}=\"{value}\"")),
-            Err(_) => words.push(format!("{variable}={value}")),
+        // Up to 4.3 supervisord knows no escapes here, later it does: what either could read in its own way
+        // goes before the command, whose words all versions read as a shell does.
+        let line = value.replace('%', "%%");
+        match !value.contains(['"', '\'', '\\']) && escaped(value, '"').as_ref() == Ok(&line) {
+            true => pairs.push(format!("{variable}=\"{line}\"")),
+            false => words.push(format!("{variable}={value}")),
         }
     }
     if !words.is_empty() {
