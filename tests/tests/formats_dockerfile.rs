@@ -606,7 +606,7 @@ fn with_engine_a_secret_of_the_build_is_in_no_layer_and_a_base_is_pinned_in_its_
     let file = project.world.read("landfall.toml");
     project.world.write(
         "landfall.toml",
-        &format!("{file}build = {{ secrets = [\"INDEX_TOKEN\"], env = {{ LABEL = \"a \\\"b\\\" $c\" }}, run = \"printf %s \\\"$LABEL\\\" > label; test \\\"$INDEX_TOKEN\\\" = f00dcafe\" }}\n"),
+        &format!("{file}build = {{ secrets = [\"INDEX_TOKEN\"], env = {{ LABEL = \"a \\\"b\\\" $c\" }}, run = \"printf %s \\\"$LABEL\\\" > label; test ${{#INDEX_TOKEN}} = 8\" }}\n"),
     );
     project.world.landfall(&["render", "dockerfile"]).ok();
     let text = project.world.read("Dockerfile");
