@@ -83,7 +83,9 @@ pub fn render(input: &Input<'_>) -> Result<Rendered, Refusal> {
         written(".gitignore", format!("/{}\n", names.env), Extent::Lines),
     ];
     let mut notes = writer.notes;
-    notes.dedup();
+    // What several services have in common is said once.
+    let mut said = BTreeSet::new();
+    notes.retain(|note| said.insert((note.setting.clone(), note.said.clone())));
     Ok(Rendered { files, notes })
 }
 
