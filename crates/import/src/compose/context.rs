@@ -15,6 +15,7 @@ use super::{
     source,
     tree::{At, Item, Map, Scalar},
     variables::Secrets,
+    volumes,
 };
 use crate::{
     RemarkKind,
@@ -66,11 +67,15 @@ pub(super) struct Service {
 /// Everything that is brought over.
 pub(super) struct Context<'a> {
     pub loader: Loader<'a>,
-    pub model: Item,
+    pub model: Rc<Item>,
     pub services: Vec<Service>,
     /// Services by the names under which others reach them.
     pub hosts: HashMap<String, usize>,
     pub secrets: Secrets,
+    /// Services that build an image, by its name.
+    pub builders: HashMap<String, usize>,
+    /// Services that use a named volume.
+    pub shared: HashMap<String, Vec<usize>>,
     /// What runs once before a service, and where it stands.
     pub migrations: Vec<(usize, draft::Value, At)>,
 }
@@ -112,7 +117,9 @@ impl<'a> Context<'a> {
                     .iter()
                     .filter_map(|item| item.text())
                     .collect();
-                if !active.contains("*") && !wanted.iter().any(|profile| active.contains(*profile))
+                if !wanted.is_empty()
+                    && !active.contains("*")
+                    && !wanted.iter().any(|profile| active.contains(*profile))
                 {
                     let said = format!(
                         "is only started with the profile {}, which isn't asked for, and left out; `--profile {}` brings it in",
@@ -163,17 +170,50 @@ impl<'a> Context<'a> {
         }
         let mut context = Self {
             loader,
-            model,
+            model: Rc::new(model),
             services,
             hosts: HashMap::new(),
             secrets: Secrets::default(),
+            builders: HashMap::new(),
+            shared: HashMap::new(),
             migrations: Vec::new(),
         };
-        context.find_roles();
         context.find_hosts();
+        context.find_roles();
+        context.find_builders();
         context.find_ports()?;
         context.secrets = Secrets::of(&context.services);
         Ok(context)
+    }
+
+    /// The service of that name in the compose file.
+    pub fn find(&self, key: &str) -> Option<usize> {
+        let at = *self.hosts.get(key)?;
+        (*self.services[at].key == *key).then_some(at)
+    }
+
+    fn find_builders(&mut self) {
+        for (at, service) in self.services.iter().enumerate() {
+            let built = service
+                .item
+                .get("build")
+                .is_some_and(|build| !build.is_null());
+            if built && let Some(image) = service.item.get("image").and_then(Item::text) {
+                self.builders.entry(image.to_owned()).or_insert(at);
+            }
+            for entry in service
+                .item
+                .get("volumes")
+                .map(Item::texts)
+                .unwrap_or_default()
+            {
+                if let Ok(mount) = volumes::mount(entry)
+                    && let volumes::Kind::Named(name) = mount.kind
+                {
+                    self.shared.entry(name).or_default().push(at);
+                }
+            }
+        }
     }
 
     /// Something to be said of a service's key.
@@ -226,11 +266,7 @@ impl<'a> Context<'a> {
                 {
                     continue;
                 }
-                let Some(other) = self
-                    .services
-                    .iter()
-                    .position(|service| *service.key == *name)
-                else {
+                let Some(other) = self.find(&name) else {
                     continue;
                 };
                 let same = source::same(&self.services[waiting].item, &self.services[other].item);
@@ -422,7 +458,7 @@ impl<'a> Context<'a> {
 
     /// Top-level volumes and networks that mean more than a name.
     fn volumes_and_networks(&mut self) {
-        let model = self.model.clone();
+        let model = Rc::clone(&self.model);
         for (name, _, item) in model
             .get("volumes")
             .and_then(Item::map)

@@ -461,11 +461,7 @@ impl Context<'_> {
         let item = std::rc::Rc::clone(&self.services[at].item);
         for (name, place, condition) in super::context::dependencies(&item) {
             let path = format!("depends_on.{name}");
-            let Some(other) = self
-                .services
-                .iter()
-                .position(|service| *service.key == *name)
-            else {
+            let Some(other) = self.find(&name) else {
                 let known = self
                     .model
                     .get("services")

@@ -286,10 +286,9 @@ impl<'a> Loader<'a> {
             );
             self.remark(RemarkKind::Note, &at, &path, said);
         }
+        let mut told = std::collections::HashSet::new();
         for (at, path, name) in unset.into_inner() {
-            let known = self.remarks.iter().any(|remark| {
-                remark.line == at.line && *remark.file == *at.file && remark.key == path
-            });
+            let known = !told.insert((at.line, path.clone()));
             if !known {
                 self.remark(
                     RemarkKind::Note,

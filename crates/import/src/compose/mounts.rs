@@ -87,13 +87,13 @@ impl Context<'_> {
                     let name = name.clone();
                     self.keep(at, &mut names, &name, &mount.target, &place, table);
                     let others: Vec<String> = self
-                        .services
-                        .iter()
-                        .enumerate()
-                        .filter(|(other, service)| {
-                            *other != at && uses_volume(&service.item, &name)
-                        })
-                        .map(|(_, service)| service.key.to_string())
+                        .shared
+                        .get(&name)
+                        .into_iter()
+                        .flatten()
+                        .filter(|other| **other != at)
+                        .take(4)
+                        .map(|other| self.services[*other].key.to_string())
                         .collect();
                     if !others.is_empty() {
                         self.remark(at, RemarkKind::Changed, &place, "volumes", format!("`{name}` is shared with {}; each service of Landfall has volumes of its own", others.join(", ")));
@@ -258,7 +258,7 @@ impl Context<'_> {
     /// `secrets` and `configs` of a service.
     pub(super) fn write_secrets_and_configs(&mut self, at: usize, table: &mut Table) {
         let item = std::rc::Rc::clone(&self.services[at].item);
-        let model = self.model.clone();
+        let model = std::rc::Rc::clone(&self.model);
         for entry in item.get("secrets").map(Item::texts).unwrap_or_default() {
             let Some(source) = entry
                 .text()
@@ -340,11 +340,4 @@ impl Context<'_> {
             }
         }
     }
-}
-
-fn uses_volume(item: &Item, name: &str) -> bool {
-    let entries = item.get("volumes").map(Item::texts).unwrap_or_default();
-    entries
-        .iter()
-        .any(|entry| matches!(volumes::mount(entry), Ok(mount) if mount.kind == Kind::Named(name.to_owned())))
 }

@@ -61,22 +61,30 @@ impl Context<'_> {
         }
     }
 
+    /// The databases that Landfall provides and a service names by their hosts.
+    pub(super) fn databases_of(&self, at: usize) -> BTreeSet<usize> {
+        let variables = self.services[at].variables.values();
+        variables
+            .filter_map(|(_, value)| {
+                let value = value.as_ref()?;
+                let [(host, _)] = addresses(&value.text)[..] else {
+                    return None;
+                };
+                let other = *self.hosts.get(host)?;
+                self.services[other].role.is_provided().then_some(other)
+            })
+            .collect()
+    }
+
     /// A user, a password, a database's name, a host or a port of a database that Landfall provides.
-    pub(super) fn part_of_backing(&self, at: usize, name: &str, text: &str) -> Option<String> {
+    pub(super) fn part_of_backing(
+        &self,
+        near: &BTreeSet<usize>,
+        name: &str,
+        text: &str,
+    ) -> Option<String> {
         let upper = name.to_ascii_uppercase();
-        let variables = &self.services[at].variables;
-        let hosts = variables.values().filter_map(|(_, value)| {
-            let value = value.as_ref()?;
-            let [(host, _)] = addresses(&value.text)[..] else {
-                return None;
-            };
-            self.hosts
-                .get(host)
-                .copied()
-                .filter(|other| self.services[*other].role.is_provided())
-        });
-        let others: BTreeSet<usize> = hosts.collect();
-        for other in others {
+        for &other in near {
             let service = &self.services[other];
             let backing = &service.name;
             let own = |names: &[&str]| {

@@ -221,13 +221,7 @@ impl Context<'_> {
     /// An image of somebody else's, or one that another service builds.
     fn write_image(&mut self, at: usize, image: &Item, table: &mut Table) {
         let Some(text) = image.text() else { return };
-        let other = self.services.iter().position(|service| {
-            service
-                .item
-                .get("build")
-                .is_some_and(|build| !build.is_null())
-                && service.item.get("image").and_then(Item::text) == Some(text)
-        });
+        let other = self.builders.get(text).copied();
         if let Some(other) = other {
             let mut build = Table::new();
             build.set("same-as", self.services[other].name.as_str());

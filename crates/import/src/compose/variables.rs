@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     RemarkKind,
-    draft::{Table, Value, is_variable},
+    draft::{Table, is_variable},
 };
 
 /// Secrets seen so far.
@@ -22,6 +22,8 @@ pub(super) struct Secrets {
     /// The value of each name, where one stands in the files.
     values: BTreeMap<String, String>,
     in_files: BTreeSet<String>,
+    /// What stands in the list of each service already.
+    listed: BTreeSet<(usize, String)>,
 }
 
 impl Secrets {
@@ -100,10 +102,7 @@ impl Context<'_> {
             );
             return;
         }
-        let known = match table.get("secrets") {
-            Some(Value::List(names)) => names.contains(&Value::Text(name.to_owned())),
-            _ => false,
-        };
+        let known = !self.secrets.listed.insert((at, name.to_owned()));
         if !known {
             table.push("secrets", name).from(&place.file, place.line);
         }
@@ -113,6 +112,7 @@ impl Context<'_> {
     pub(super) fn write_variables(&mut self, at: usize, table: &mut Table) {
         let variables = self.services[at].variables.clone();
         let uses = self.find_uses(at);
+        let near = self.databases_of(at);
         // What `uses` gives besides the URL.
         let given: BTreeSet<String> = uses
             .values()
@@ -152,7 +152,7 @@ impl Context<'_> {
                     ),
                 );
             }
-            match self.outcome(at, name, value, place, &uses, &given) {
+            match self.outcome(at, name, value, place, (&uses, &given, &near)) {
                 Outcome::Given => {}
                 Outcome::Uses => {}
                 Outcome::Secret(secret) => {
@@ -236,11 +236,7 @@ impl Context<'_> {
             .chain(links)
             .collect();
         for name in names {
-            wanted.extend(
-                self.services
-                    .iter()
-                    .position(|service| *service.key == *name),
-            );
+            wanted.extend(self.find(&name));
         }
         for other in wanted {
             if other == at || !self.services[other].role.is_backing() || uses.contains_key(&other) {
@@ -271,8 +267,11 @@ impl Context<'_> {
         name: &str,
         value: &Scalar,
         place: &At,
-        uses: &BTreeMap<usize, String>,
-        given: &BTreeSet<String>,
+        (uses, given, near): (
+            &BTreeMap<usize, String>,
+            &BTreeSet<String>,
+            &BTreeSet<usize>,
+        ),
     ) -> Outcome {
         let key = format!("environment.{name}");
         if let Some(other) = self.whole_url(&value.text) {
@@ -281,7 +280,7 @@ impl Context<'_> {
             }
             return Outcome::Value(format!("${{backing.{}.url}}", self.services[other].name));
         }
-        if let Some(text) = self.part_of_backing(at, name, &value.text) {
+        if let Some(text) = self.part_of_backing(near, name, &value.text) {
             return if given.contains(name)
                 && uses.values().any(|url| {
                     url.strip_suffix("_URL") == name.rsplit_once('_').map(|(prefix, _)| prefix)

@@ -92,6 +92,12 @@ fn bombs_and_large_files_are_refused_quickly() {
     assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
 }
 
+#[test]
+fn a_profile_that_is_no_text_leaves_nothing_out() {
+    let imported = one("services: {a: {image: \"x:1\", profiles: [~, {a: b}]}}\n");
+    assert_eq!(value(&imported, "service/a/image"), "\"x:1\"");
+}
+
 const SAMPLE: &str = include_str!("sample.yaml");
 
 fn readable(imported: &Imported) {
