@@ -161,6 +161,14 @@ fn build_section(
             writer.variables.secret(secret);
         }
     }
+    let ignored = [format!("{file}.dockerignore"), ".dockerignore".to_owned()];
+    let ignored = ignored.iter().find_map(|path| writer.project.text(path));
+    if context.is_empty() && !ignored.is_some_and(|text| super::ignores_env(&text)) {
+        writer.note(
+            &setting,
+            ".env is in what it is built from, and a COPY may take it into the image: put it into .dockerignore, as landfall render dockerfile does",
+        );
+    }
     if !writer.project.has(file) {
         writer.note(
             &setting,

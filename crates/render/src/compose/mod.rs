@@ -73,20 +73,32 @@ pub fn render(input: &Input<'_>) -> Result<Rendered, Refusal> {
     commands(&mut writer, &mut parts);
     let text = document(app, &names, parts);
     let variables = &writer.variables;
-    let files = vec![
+    let mut files = vec![
         written(&names.compose, text, Extent::Whole),
         written(
             &names.example,
             example::write(variables, &names.env),
             Extent::Whole,
         ),
-        written(".gitignore", format!("/{}\n", names.env), Extent::Lines),
     ];
+    let ignored = input.project.text(".gitignore").unwrap_or_default();
+    // Said in another way, it needn't be said again.
+    if ignored.contains("/.env\n") || !ignores_env(&ignored) {
+        files.push(written(".gitignore", "/.env\n".to_owned(), Extent::Lines));
+    }
     let mut notes = writer.notes;
     // What several services have in common is said once.
     let mut said = BTreeSet::new();
     notes.retain(|note| said.insert((note.setting.clone(), note.said.clone())));
     Ok(Rendered { files, notes })
+}
+
+/// Whether lines of an ignore file leave out the file of variables.
+fn ignores_env(text: &str) -> bool {
+    let lines = [
+        ".env", "/.env", "**/.env", ".env*", "/.env*", "**/.env*", "*.env", "**/*.env", ".*", "*",
+    ];
+    text.lines().any(|line| lines.contains(&line.trim()))
 }
 
 /// What the files are called.

@@ -401,3 +401,31 @@ fn a_thousand_services_are_rendered_within_a_tenth_of_a_second() {
     };
     assert!(took < allowed, "{took:?}");
 }
+
+#[test]
+fn variables_stay_out_of_the_repository_and_out_of_images() {
+    let text = shop("build = \"Dockerfile\"", "");
+    let last = |project: &Files| rendered(&text, "production", project).files.pop().unwrap();
+    assert_eq!(
+        (
+            last(&Files::new()).path.as_str(),
+            last(&Files::new()).text.as_str()
+        ),
+        (".gitignore", "/.env\n")
+    );
+    assert_eq!(
+        last(&files(&[(".gitignore", "target\n.env\n")])).path,
+        ".env.example"
+    );
+    let warned = |project: &Files| {
+        let notes = rendered(&text, "production", project).notes;
+        notes
+            .iter()
+            .any(|note| note.said.starts_with(".env is in what it is built from"))
+    };
+    assert!(warned(&files(&[("Dockerfile", "")])));
+    assert!(!warned(&files(&[
+        ("Dockerfile", ""),
+        (".dockerignore", ".git\n.env\n")
+    ])));
+}
