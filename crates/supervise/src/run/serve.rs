@@ -110,8 +110,11 @@ pub fn set_up(
         |folder| folder.join(files::SPECIFICATION),
     );
     let text = fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let mut specification: Specification =
-        serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", file.display()))?;
+    let mut specification = match folder.is_some() {
+        true => serde_json::from_slice(&text),
+        false => alone(&text),
+    }
+    .map_err(|error| format!("{}: {error}", file.display()))?;
     for process in &mut specification.processes {
         for (name, value) in inherited {
             let environment = &mut process.environment;
@@ -188,6 +191,15 @@ pub fn set_up(
         signals,
         _lock: lock,
     })
+}
+
+/// A specification in a file of its own. One that stands in a repository says who wrote it.
+fn alone(text: &[u8]) -> Result<Specification, serde_json::Error> {
+    let mut whole: serde_json::Value = serde_json::from_slice(text)?;
+    if let Some(members) = whole.as_object_mut() {
+        members.remove("landfall");
+    }
+    serde_json::from_value(whole)
 }
 
 fn take_lock(folder: &Path) -> Result<File, Refusal> {

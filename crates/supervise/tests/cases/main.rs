@@ -8,6 +8,7 @@ mod control;
 mod execute;
 mod fixture;
 mod groups;
+mod inherit;
 mod limits;
 mod logs;
 mod order;
