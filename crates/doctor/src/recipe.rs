@@ -290,7 +290,8 @@ fn understood(instruction: &Instruction<'_>, text: &str) -> (Action, usize, usiz
         }
         Instruction::Workdir(workdir) => {
             let span = workdir.arguments.span.clone();
-            let path = workdir.arguments.value.trim().to_owned();
+            let path = workdir.arguments.value.trim();
+            let path = path.trim_matches(['"', '\'']).to_owned();
             let end = span.end;
             (
                 Action::Directory(path, span),

@@ -197,3 +197,51 @@ pub fn programs(text: &str) -> Vec<Simple> {
     all.retain(|simple| !simple.words.is_empty());
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn simple(text: &str) -> Vec<Vec<String>> {
+        let found = programs(text).into_iter();
+        found
+            .map(|simple| simple.words.into_iter().map(|word| word.text).collect())
+            .collect()
+    }
+
+    #[test]
+    fn commands_are_told_apart() {
+        assert_eq!(
+            simple(
+                "apt-get update && A=1 apt-get install -y \\\n    # why\n    curl 'a b'; rm -rf /x"
+            ),
+            [
+                vec!["apt-get", "update"],
+                vec!["apt-get", "install", "-y", "curl", "a b"],
+                vec!["rm", "-rf", "/x"],
+            ]
+        );
+        assert_eq!(
+            simple("(cd /x; make) | tee log"),
+            [vec!["cd", "/x"], vec!["make"], vec!["tee", "log"]]
+        );
+    }
+
+    #[test]
+    fn words_know_their_places() {
+        let text = "pip install \"a b\" é $X";
+        let found = commands(text);
+        let words = &found[0].words;
+        assert_eq!(&text[words[1].span.clone()], "install");
+        assert_eq!(&text[words[2].span.clone()], "\"a b\"");
+        assert_eq!(&text[words[3].span.clone()], "é");
+        assert!(words[4].moving && !words[1].moving && words[2].quoted);
+    }
+
+    #[test]
+    fn quotes_without_an_end_end_with_the_text() {
+        for text in ["'", "\"a", "\"\\", "\\", "a \\é", "\"é\\"] {
+            commands(text);
+        }
+    }
+}

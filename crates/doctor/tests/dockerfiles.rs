@@ -226,6 +226,12 @@ fn a_base_that_the_engine_knows_is_pinned() {
 }
 
 #[test]
+fn a_quoted_path_is_a_path() {
+    let text = "FROM a@sha256:0\nWORKDIR \"/srv/app\"\nUSER 1\nHEALTHCHECK NONE\nCMD [\"x\"]\n";
+    assert!(names(text, &Project::default()).is_empty());
+}
+
+#[test]
 fn owners_are_given_while_copying() {
     let text = "FROM a@sha256:0\nCOPY src /app\nRUN chown -R 1000:1000 /app\nUSER 1000\nHEALTHCHECK NONE\nCMD [\"x\"]\n";
     let mended = mended(text, &Project::default()).dockerfile;
@@ -262,6 +268,19 @@ fn a_file_that_is_no_dockerfile_says_its_line() {
     assert!(advise("", &Project::default()).is_err());
     let large = "#".repeat(2 << 20);
     assert_eq!(advise(&large, &Project::default()).unwrap_err().line, 0);
+}
+
+#[test]
+fn every_rule_stands_in_the_book() {
+    let book = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/image-advice.md");
+    let book = std::fs::read_to_string(book).unwrap();
+    for rule in landfall_doctor::RULES {
+        assert!(
+            book.contains(&format!("](errors.md#{})", rule.name)),
+            "{}",
+            rule.name
+        );
+    }
 }
 
 /// Lines that Dockerfiles have, and some that they shouldn't.

@@ -303,7 +303,7 @@ fn compared(findings: &mut Vec<Finding>, stands: &Measured, mended: Option<&Meas
             place: Place::Image,
             said: "TERM doesn't end it: each stop waits until it is killed".to_owned(),
             effect: Effect::seen(stands.ran.term_said()),
-            mend: match stands.ran.by_interrupt {
+            mend: match mended.unwrap_or(stands).ran.by_interrupt {
                 true => "INT ends it: STOPSIGNAL SIGINT; or handle TERM in the program",
                 false => "the exec form, and handle TERM in the program; or an init: docker run --init, landfall's supervisor",
             }

@@ -236,8 +236,11 @@ impl Workshop {
             if let Some(inside) = inside {
                 folder::write(&inside, variant.dockerfile.as_bytes())?;
             }
-            match variant.ignore {
-                Some(ignore) => folder::write(&context.join(".dockerignore"), ignore.as_bytes()),
+            // Docker would look for one beside the Dockerfile, which isn't where it was.
+            let there = context.join(".dockerignore");
+            match variant.ignore.or(project.ignore.as_deref()) {
+                Some(ignore) => folder::write(&there, ignore.as_bytes()),
+                None if there.exists() => fs::remove_file(&there),
                 None => Ok(()),
             }
         });
@@ -367,6 +370,12 @@ impl Workshop {
         let path = context.join(file);
         let before = fs::read(&path).map_err(|error| lost(&path, &error))?;
         let mut after = before.clone();
+        // A line that says nothing in any language, and that no earlier advice has built already.
+        after.push(b'\n');
+        for byte in self.name.bytes() {
+            let bits = (0..8).map(|bit| if byte >> bit & 1 == 0 { b' ' } else { b'\t' });
+            after.extend(bits);
+        }
         after.push(b'\n');
         folder::write(&path, &after).map_err(|error| lost(&path, &error))?;
         tell(Progress::Said(format!(
