@@ -2,7 +2,7 @@
 
 #![cfg(feature = "formats")]
 
-use std::process::Command;
+use std::{collections::BTreeMap, process::Command};
 
 use landfall_tests::{composed::Composed, engine::docker, get, tools::run, wait};
 use serde_json::{Value, json};
@@ -191,4 +191,39 @@ fn with_compose_and_engine_what_is_edited_is_seen_in_development() {
     composed.world.write("app/static/style.css", "/* edited */");
     let answer = get(&format!("http://127.0.0.1:{first}/static/style.css")).unwrap();
     assert_eq!(answer.body, "/* edited */");
+}
+
+/// What a command sees of its environment, by name; what either runtime alone sets is left out.
+fn seen(text: &str) -> BTreeMap<String, String> {
+    let own = ["HOME", "HOSTNAME", "LANG", "PATH", "PWD", "SHLVL", "TERM"];
+    text.lines()
+        .filter_map(|line| line.trim_end().split_once('='))
+        .filter(|(name, _)| !own.contains(name) && !name.starts_with("LANDFALL_"))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+#[test]
+fn with_compose_and_engine_a_command_sees_the_same_environment_in_both_runtimes() {
+    let composed = Composed::app(
+        "[env]\nTOP = \"top\"\n[service.web]\nimage = \"busybox:test\"\ncommand = [\"sh\", \"-c\", \"exec sleep 1000\"]\nhealth = { run = \"true\" }\nsecrets = [\"TOKEN\", { name = \"MAYBE\", optional = true }, { name = \"SET\", optional = true }]\n\
+         [service.web.env]\nEMPTY = \"\"\nDOLLAR = \"$HOME $$ a}b $\"\nSPACES = \" a  b # c: d \"\nQUOTES = \"'\\\"\\\\\"\n\
+         NUMBER = \"017\"\nYES = \"yes\"\nTOKENS = \"<${secret.TOKEN}>\"\nPATHS = \"/a:/b\"\n",
+        "local",
+    );
+    // Single quotes: both readers take what is in them as it stands.
+    composed.variables("TOKEN='to$ken'\nSET=set\n");
+    composed.compose(&["up", "-d", "--wait"]).ok();
+    let theirs = seen(&composed.compose(&["exec", "-T", "web", "env"]).ok().stdout);
+    composed.compose(&["down"]).ok();
+    composed.world.landfall(&["deploy", "-e", "local"]).ok();
+    let ours = seen(
+        &composed
+            .world
+            .landfall(&["run", "-e", "local", "web", "--", "env"])
+            .ok()
+            .stdout,
+    );
+    assert_eq!(theirs, ours);
+    assert_eq!(ours["TOKENS"], "<to$ken>");
 }
