@@ -264,8 +264,12 @@ impl<'a> Heroku<'a> {
                     .as_text()
             });
             let (name, variable) = match addon {
-                "heroku-postgresql" | "herokupostgresql" => ("postgres", "DATABASE_URL"),
-                "heroku-redis" | "heroku-kvs" | "heroku-key-value-store" => ("redis", "REDIS_URL"),
+                "heroku-postgresql" | "herokupostgresql" | "dokku-postgres" => {
+                    ("postgres", "DATABASE_URL")
+                }
+                "heroku-redis" | "heroku-kvs" | "heroku-key-value-store" | "dokku-redis" => {
+                    ("redis", "REDIS_URL")
+                }
                 "rediscloud" => ("redis", "REDISCLOUD_URL"),
                 "redistogo" => ("redis", "REDISTOGO_URL"),
                 "openredis" => ("redis", "OPENREDIS_URL"),
@@ -503,6 +507,11 @@ impl<'a> Heroku<'a> {
                     continue;
                 }
                 let service = self.draft.top.service(&self.app);
+                if !service.has("port") && (health.has("ready") || health.has("live")) {
+                    service
+                        .set("port", 8000)
+                        .comment("a guess; $PORT says it to the app");
+                }
                 let place = match service
                     .known_table("process")
                     .is_some_and(|all| all.has(&name))

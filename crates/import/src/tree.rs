@@ -45,7 +45,13 @@ impl<'a> Found<'a> {
         for entry in &map.entries {
             let key = joined(path, &entry.key);
             let line = entry.span.line;
-            if taken.contains(&entry.key.as_str()) {
+            // A switch that is off, a list that is empty: nothing is lost with it.
+            let nothing = match &entry.value.value {
+                Value::List(items) => items.is_empty(),
+                Value::Map(map) => map.entries.is_empty(),
+                Value::Scalar(_) => matches!(entry.value.text(), Some("false" | "off" | "0" | "")),
+            };
+            if taken.contains(&entry.key.as_str()) || nothing {
                 continue;
             }
             match (said(lost, &entry.key), said(notes, &entry.key)) {

@@ -18,6 +18,14 @@ pub fn settle(
     file: &str,
 ) -> Result<Imported, Refusal> {
     let mut last = String::new();
+    if draft.top.services().is_empty()
+        && draft
+            .environments()
+            .iter()
+            .all(|(_, own)| own.services().is_empty())
+    {
+        return Err(nothing(&remarks, file));
+    }
     for _ in 0..ROUNDS {
         let (text, lines) = printed(&draft, false);
         let (_, diagnostics) = landfall_app::read(text.as_bytes(), "landfall.toml");
@@ -73,6 +81,23 @@ pub fn settle(
         message: format!("what it says makes no app file: {last}"),
         mend: Some("take out the part that the message names, and import the rest".to_owned()),
     })
+}
+
+/// No service at all: only what an app uses, or things that have no equal.
+fn nothing(remarks: &[Remark], file: &str) -> Refusal {
+    let lost = remarks
+        .iter()
+        .find(|remark| remark.kind == RemarkKind::Lost);
+    let why = lost.map_or(String::new(), |lost| {
+        format!("; {}: {}", lost.key, lost.said)
+    });
+    Refusal {
+        name: "bad-import",
+        file: file.to_owned(),
+        line: lost.map_or(0, |lost| lost.line),
+        message: format!("nothing in it becomes a service of an app{why}"),
+        mend: Some("landfall init looks at the folder itself".to_owned()),
+    }
 }
 
 /// Takes out what stands at a path, and says where it came from: its own place, else that of the

@@ -305,3 +305,15 @@ fn a_file_without_anything_wrong_loses_nothing() {
     );
     assert_eq!(imported.secrets, ["A"]);
 }
+
+#[test]
+fn a_file_without_a_service_is_refused() {
+    let mut draft = Draft::new("shop");
+    draft.backing("postgres").set("version", "15");
+    let refusal = settle(draft, Vec::new(), Vec::new(), "compose.yaml").unwrap_err();
+    assert_eq!(refusal.name, "bad-import");
+    assert!(
+        refusal.message.contains("nothing in it becomes a service"),
+        "{refusal}"
+    );
+}

@@ -20,6 +20,8 @@ pub(super) struct Maker<'a> {
     pub dockerfile: &'a Dockerfile,
     pub known: &'a BTreeMap<String, String>,
     pub shared: &'a mut Shared,
+    /// Whether it may be one that runs once: where something else stays.
+    pub may_end: bool,
     /// Of several alike only the first one is spoken of.
     pub first: bool,
     pub found: &'a mut Found,
@@ -42,7 +44,8 @@ impl Maker<'_> {
             .map(|key| key.value.to_ascii_lowercase());
         let restarts = restarts.as_deref().unwrap_or("unexpected");
         let quick = section.get("startsecs").is_some_and(|key| key.value == "0");
-        let once = quick && restarts != "unexpected" && truth(restarts) == Some(false);
+        let once =
+            self.may_end && quick && restarts != "unexpected" && truth(restarts) == Some(false);
         for key in &section.keys {
             match key.key.as_str() {
                 "command" | "autostart" | "numprocs" | "numprocs_start" | "priority" => {}

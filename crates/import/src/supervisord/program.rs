@@ -86,6 +86,12 @@ pub(super) fn programs(
     };
     let mut stay: Vec<&&Section> = all.iter().filter(|section| runs(section, found)).collect();
     stay.sort_by_key(|section| priority(section));
+    let ends = |section: &Section| {
+        let quick = section.get("startsecs").is_some_and(|key| key.value == "0");
+        let restarts = section.get("autorestart").map(|key| truth(&key.value));
+        quick && restarts == Some(Some(false))
+    };
+    let may_end = !stay.iter().all(|section| ends(section));
     let alone = stay.len() == 1 && stay.iter().all(|section| number(section, "numprocs") <= 1);
     for section in stay {
         let program = section.name.trim_start_matches("program:").trim();
@@ -135,6 +141,7 @@ pub(super) fn programs(
                 dockerfile,
                 known: &known,
                 shared: &mut shared,
+                may_end,
                 first: index == 0,
                 found,
             };
@@ -156,6 +163,8 @@ pub(super) fn programs(
                                 });
                                 continue;
                             }
+                            // A process that is alone can\'t be one that isn\'t needed.
+                            ("required", _) => continue,
                             _ => service.set(key, entry.value.clone()),
                         };
                         set.place = entry.place.clone();
