@@ -1,4 +1,5 @@
-//! docs/leaving.md, typed line by line: two examples leave, and nothing of theirs is lost.
+//! docs/leaving.md and docs/deploy-guide.md, typed line by line: two examples leave, and nothing of theirs is
+//! lost; a third is deployed by Compose.
 
 #![cfg(feature = "formats")]
 
@@ -17,9 +18,14 @@ use landfall_tests::{
     world::{copy, example, program},
 };
 
-/// The commands below a heading of the page, those of several lines as one.
+/// The commands below a heading of docs/leaving.md.
 fn typed(heading: &str) -> Vec<String> {
-    let page = fs::read_to_string(workspace().join("docs/leaving.md")).unwrap();
+    typed_of("leaving.md", heading)
+}
+
+/// The commands below a heading of a page, those of several lines as one.
+fn typed_of(page: &str, heading: &str) -> Vec<String> {
+    let page = fs::read_to_string(workspace().join("docs").join(page)).unwrap();
     let section = page
         .split("\n## ")
         .find(|section| section.starts_with(heading))
@@ -34,7 +40,7 @@ fn typed(heading: &str) -> Vec<String> {
             last.push_str(more);
         }
     }
-    assert!(commands.len() > 3, "{commands:?}");
+    assert!(commands.len() > 2, "{commands:?}");
     commands
 }
 
@@ -297,4 +303,48 @@ fn with_engine_the_union_action_leaves_with_both_its_processes() {
     assert!(stopped.success());
     let state = docker(&["inspect", "-f", "{{.State.ExitCode}}", "union-action"]);
     assert_eq!(state.trim(), "0", "it ends when it is asked to");
+}
+
+#[test]
+fn with_compose_and_engine_the_spec_editor_is_deployed_as_the_guide_says() {
+    let stranger = Stranger::with("spec-editor");
+    let world = &stranger.world;
+    let (editor, echo) = (world.ports().1, world.ports().1 - 1);
+    let own = |command: &str| {
+        command
+            .replace("localhost:5000", &format!("localhost:{editor}"))
+            // The test's own commit, which nobody published.
+            .replace("main-1a2b3c4", "latest")
+    };
+    for section in ["On a server", "Monitoring"] {
+        for command in typed_of("deploy-guide.md", section) {
+            match command.split(' ').next().unwrap_or_default() {
+                // There is no other machine, and no editor to fill the file in with.
+                "ssh" | "scp" => {}
+                "${EDITOR:-nano}" => {
+                    stranger
+                        .sh("docker compose up -d --wait")
+                        .exits(1)
+                        .says(&["GH_TOKEN", "set it in .env"]);
+                    let text = world
+                        .read(".env")
+                        .replace("GH_TOKEN=\n", "GH_TOKEN=good-token-that-nobody-may-see\n");
+                    world.write(
+                        ".env",
+                        &format!("{text}SPEC_EDITOR_PORT={editor}\nDEMO_APP_PORT={echo}\n"),
+                    );
+                }
+                _ => drop(stranger.sh(&own(&command)).ok().hides("good-token")),
+            }
+        }
+    }
+    // An update: what was built counts as pulled, and the tag can be named.
+    for command in typed_of("deploy-guide.md", "Updates").iter().skip(1) {
+        stranger.sh(&own(command)).ok();
+    }
+    wait("the editor answers", || {
+        get(&format!("http://127.0.0.1:{editor}/health"))
+            .ok()
+            .filter(|answer| answer.status == 200)
+    });
 }
