@@ -46,6 +46,19 @@ impl Context<'_> {
         let mut table = Table::new();
         table.from(&place.file, place.line);
         for (key, said) in NOT_HERE {
+            let usual = key == "cap_add"
+                && item
+                    .get(key)
+                    .map(Item::texts)
+                    .unwrap_or_default()
+                    .iter()
+                    .all(|item| {
+                        item.text()
+                            .is_some_and(|name| super::service::USUAL.contains(&name))
+                    });
+            if usual || (key == "configs" && self.services[at].role == Role::Redis) {
+                continue;
+            }
             if let Some(value) = item
                 .get(key)
                 .filter(|value| !value.is_null() && value.flag() != Some(false))
@@ -203,7 +216,7 @@ impl Context<'_> {
     fn redis(&mut self, at: usize, table: &mut Table) -> load::Result<()> {
         let variables = self.services[at].variables.clone();
         for (name, (place, _)) in &variables {
-            if !name.contains("PASSWORD") && name != "TZ" {
+            if !name.contains("PASSWORD") && !matches!(name.as_str(), "TZ" | "REDISCLI_AUTH") {
                 self.remark(at, RemarkKind::Lost, place, &format!("environment.{name}"), "is a variable of the image, and Landfall provides Redis itself; `settings` are passed on");
             }
         }
@@ -235,6 +248,9 @@ impl Context<'_> {
             .peekable();
         while let Some(word) = rest.next() {
             let Some(key) = word.strip_prefix("--") else {
+                if self.redis_file(&item, word, table) {
+                    continue;
+                }
                 self.remark(
                     at,
                     RemarkKind::Lost,
@@ -285,6 +301,40 @@ impl Context<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The settings of a file that a config of the compose file holds; whether there is one.
+    fn redis_file(&mut self, item: &Item, path: &str, table: &mut Table) -> bool {
+        let model = std::rc::Rc::clone(&self.model);
+        let configs = item.get("configs").map(Item::texts).unwrap_or_default();
+        let source = configs.iter().find_map(|config| {
+            let target = config.get("target").and_then(Item::text)?;
+            (target == path).then(|| config.get("source").and_then(Item::text))?
+        });
+        let Some(content) =
+            source.and_then(|source| model.get("configs")?.get(source)?.get("content")?.text())
+        else {
+            return false;
+        };
+        for line in content.lines().map(str::trim) {
+            let Some((key, value)) = line.split_once(' ') else {
+                continue;
+            };
+            match (key, value.trim()) {
+                // A password of Landfall's own, and what Redis does anyway.
+                ("requirepass" | "#", _)
+                | ("appendonly", "no")
+                | ("maxmemory-policy", "noeviction")
+                | ("save", "\"\"") => {}
+                ("save", value) => {
+                    table.push("save", value);
+                }
+                (key, value) => {
+                    table.table("settings").set(key, value);
+                }
+            }
+        }
+        true
     }
 
     /// A volume of what Landfall provides: its data has a volume anyway, scripts of the first start stay.

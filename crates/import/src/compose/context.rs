@@ -278,7 +278,9 @@ impl<'a> Context<'a> {
                     && !taken
                     && other != waiting
                     && self.services[other].role == Role::Service
-                    && self.services[other].item.get("command").is_some()
+                    && ["command", "entrypoint"]
+                        .iter()
+                        .any(|key| self.services[other].item.get(key).is_some())
                 {
                     self.services[other].role = Role::Migration(waiting);
                 }

@@ -60,7 +60,7 @@ pub(super) fn check(item: &Item) -> Result<Option<Check>, String> {
         _ => return Err("expected a text or a list of texts".to_owned()),
     };
     let seen = match &check {
-        Check::Words(words) => page(words),
+        Check::Words(words) => page(words).or_else(|| written_by_us(words)),
         Check::Line(line) => {
             let line = line.trim();
             let line = ["|| exit 1", "||exit 1", "|| exit -1", "|| false"]
@@ -178,6 +178,27 @@ fn page(words: &[String]) -> Option<Check> {
     };
     let good = path.bytes().all(|byte| byte.is_ascii_graphic());
     (is_own(host) && good).then(|| Check::Page(port, path.to_owned()))
+}
+
+/// A page, asked by the program that `landfall render compose` writes where no curl is in the image: behind
+/// its text stand port, seconds, path, status and body; of a connection port and seconds alone.
+fn written_by_us(words: &[String]) -> Option<Check> {
+    if let [program, flag, _, port, _] = words
+        && matches!(program.as_str(), "python" | "python3" | "node")
+        && matches!(flag.as_str(), "-c" | "-e")
+    {
+        return Some(Check::Open(port.parse().ok()?));
+    }
+    let [program, flag, _, port, _, path, status, body] = words else {
+        return None;
+    };
+    let runs = matches!(program.as_str(), "python" | "python3" | "node");
+    (runs
+        && matches!(flag.as_str(), "-c" | "-e")
+        && path.starts_with('/')
+        && status == "2"
+        && body.is_empty())
+    .then(|| Some(Check::Page(port.parse().ok()?, path.clone())))?
 }
 
 fn is_own(host: &str) -> bool {

@@ -46,10 +46,15 @@ impl Context<'_> {
         for entry in item.get("tmpfs").map(Item::texts).unwrap_or_default() {
             let Some(text) = entry.text() else { continue };
             let (path, options) = text.split_once(':').unwrap_or((text, ""));
-            table
-                .push("tmpfs", path)
-                .from(&entry.at.file, entry.at.line);
-            if !options.is_empty() {
+            // These two come with a file system that can't be written.
+            let comes = matches!(path, "/tmp" | "/run")
+                && item.get("read_only").and_then(Item::flag) == Some(true);
+            if !comes {
+                table
+                    .push("tmpfs", path)
+                    .from(&entry.at.file, entry.at.line);
+            }
+            if !matches!(options, "" | "mode=1777") {
                 self.remark(
                     at,
                     RemarkKind::Changed,
@@ -84,11 +89,16 @@ impl Context<'_> {
             }
             match &mount.kind {
                 Kind::Named(name) => {
-                    let name = name.clone();
+                    let shared = name.clone();
+                    // What belongs to one service is often called after it.
+                    let own = name
+                        .strip_prefix(&*self.services[at].key)
+                        .and_then(|rest| rest.strip_prefix('.'));
+                    let name = own.filter(|own| !own.is_empty()).unwrap_or(name).to_owned();
                     self.keep(at, &mut names, &name, &mount.target, &place, table);
                     let others: Vec<String> = self
                         .shared
-                        .get(&name)
+                        .get(&shared)
                         .into_iter()
                         .flatten()
                         .filter(|other| **other != at)

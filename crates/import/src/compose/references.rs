@@ -132,6 +132,10 @@ impl Context<'_> {
                 if text == database && ends(&["DB", "NAME", "DATABASE", "DBNAME"]) {
                     return reference("name");
                 }
+            } else if text == "default" && ends(&["USER", "USERNAME"]) {
+                return reference("user");
+            } else if text == "0" && upper.contains("REDIS") && ends(&["NAME", "DB"]) {
+                return reference("name");
             } else if ends(&["PASSWORD", "PASS"]) && upper.contains("REDIS") {
                 return reference("password");
             }

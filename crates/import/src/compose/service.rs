@@ -14,7 +14,7 @@ use crate::{
 
 /// What Docker leaves to a container's root of its own accord, as far as programs need it to take a
 /// folder over and become another user.
-const USUAL: [&str; 7] = [
+pub(super) const USUAL: [&str; 7] = [
     "CHOWN",
     "DAC_OVERRIDE",
     "FOWNER",
@@ -63,10 +63,18 @@ impl Context<'_> {
     /// A service that runs once before another: its command is the other's `migrate`.
     pub(super) fn write_migration(&mut self, at: usize, of: usize) -> load::Result<()> {
         let item = std::rc::Rc::clone(&self.services[at].item);
-        let Some(command) = item.get("command") else {
-            return Ok(());
-        };
-        let words = self.command_words(at, command, "command")?;
+        let mut words = Vec::new();
+        let mut place = self.services[at].at.clone();
+        for key in ["entrypoint", "command"] {
+            if let Some(part) = item.get(key).filter(|part| !part.is_null()) {
+                words.extend(self.command_words(at, part, key)?);
+                place = part.at.clone();
+            }
+        }
+        // As Landfall runs a line itself.
+        if words.get(1).is_some_and(|flag| flag == "-eu") && words.len() == 4 {
+            words.remove(1);
+        }
         let other = self.services[of].name.clone();
         let value: crate::draft::Value = match words.as_slice() {
             [shell, flag, line]
@@ -85,7 +93,7 @@ impl Context<'_> {
             }
             words => words.to_vec().into(),
         };
-        self.migrations.push((of, value, command.at.clone()));
+        self.migrations.push((of, value, place));
         let key = self.services[at].at.clone();
         self.remark(at, RemarkKind::Note, &key, "", format!("runs once before `{other}` and ends, so it is its `migrate`; it has the variables of `{other}`"));
         let own: Vec<String> = self.services[at]
