@@ -38,9 +38,9 @@ pub fn write(subject: &Subject<'_>, made: &mut Made) {
     let with = |mounts: Vec<String>| -> Vec<String> {
         mounts.into_iter().chain(secrets.clone()).collect()
     };
-    let mut files = vec![subject.from_context("go.mod")];
+    let mut files = vec![subject.in_context("go.mod")];
     if subject.has("go.sum") {
-        files.push(subject.from_context("go.sum"));
+        files.push(subject.in_context("go.sum"));
     }
     let vendored = subject.has_folder("vendor");
     if !vendored {
@@ -51,7 +51,7 @@ pub fn write(subject: &Subject<'_>, made: &mut Made) {
         );
     }
     stage::arguments(subject, made);
-    made.text.copy(&[], &[subject.from_context("")], "./");
+    made.text.copy(&[], &[subject.in_context("")], "./");
     let mounts = vec![
         modules,
         "--mount=type=cache,target=/root/.cache/go-build".to_owned(),

@@ -252,7 +252,11 @@ fn connection(asks: Asks, port: Port, seconds: u64) -> Vec<String> {
                 ),
             )
         }
-        Asks::Wget => words("sh", "-c", format!("nc -w {seconds} 127.0.0.1 {shell} -e true")),
+        Asks::Wget => words(
+            "sh",
+            "-c",
+            format!("nc -w {seconds} 127.0.0.1 {shell} -e true"),
+        ),
         Asks::Bash => words("bash", "-c", format!("exec 3<>/dev/tcp/127.0.0.1/{shell}")),
     }
 }

@@ -100,10 +100,10 @@ pub fn file(context: &str, subjects: &[&Subject<'_>], all: &[Subject<'_>]) -> Wr
     };
     for other in all {
         let ours = subjects.iter().any(|subject| {
-            let (folder, theirs) = (subject.from_app(""), other.from_app(""));
+            let (folder, theirs) = (subject.in_app(""), other.in_app(""));
             folder == theirs || folder.starts_with(&format!("{theirs}/"))
         });
-        if let (false, Some(folder)) = (ours, inner(&other.from_app("")))
+        if let (false, Some(folder)) = (ours, inner(&other.in_app("")))
             && !folder.is_empty()
         {
             put(&folder);
@@ -135,26 +135,27 @@ fn needed(subject: &Subject<'_>) -> Vec<String> {
     let mut paths: Vec<String> = Vec::new();
     let service = subject.service;
     paths.extend(service.static_files.iter().cloned());
-    for file in [
-        "Cargo.toml",
-        "package.json",
-        "pyproject.toml",
-        "requirements.txt",
-    ] {
+    for file in ["Cargo.toml", "pyproject.toml", "requirements.txt"] {
         let text = subject.text(file).unwrap_or_default();
+        let targets = file == "Cargo.toml" && text.contains("[[test]]");
         for name in TESTS {
-            let quoted = [
-                format!("\"{name}/"),
-                format!("\"{name}\""),
-                format!("-r {name}/"),
-            ];
-            // A target, a workspace's member or a script of that folder.
-            if quoted.iter().any(|it| text.contains(it))
-                || (file == "Cargo.toml" && text.contains("[[test]]"))
-            {
+            // A target, a workspace's member or an included file of that folder.
+            if targets || text.contains(&format!("{name}/")) {
                 paths.push(name.to_owned());
             }
         }
+    }
+    let package: serde_json::Value = subject
+        .text("package.json")
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default();
+    for (name, script) in package["scripts"].as_object().into_iter().flatten() {
+        let tests = ["test", "lint", "e2e", "format"];
+        if tests.iter().any(|test| name.contains(test)) {
+            continue;
+        }
+        let words = script.as_str().unwrap_or_default().split_whitespace();
+        paths.extend(words.map(|word| word.trim_start_matches("./").to_owned()));
     }
     let mut words: Vec<String> = Vec::new();
     for process in &service.processes {

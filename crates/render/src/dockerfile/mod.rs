@@ -31,8 +31,8 @@ use subject::{Kind, Subject};
 /// # Errors
 /// Where nothing is built, or nothing is known of what is.
 pub fn render(input: &Input<'_>) -> Result<Rendered, Refusal> {
-    let subjects = subject::subjects(input)?;
     let mut rendered = Rendered::default();
+    let subjects = subject::subjects(input, &mut rendered.notes)?;
     let mut ignored: BTreeMap<String, Vec<&Subject<'_>>> = BTreeMap::new();
     let mut unknown = BTreeSet::new();
     for subject in &subjects {

@@ -138,7 +138,7 @@ pub fn write(subject: &Subject<'_>, made: &mut Made) {
                 "./",
             ),
             (true, None) => made.text.line(format!("COPY --from=build {APP} ./")),
-            (false, _) => made.text.copy(&[], &[subject.from_context("")], "./"),
+            (false, _) => made.text.copy(&[], &[subject.in_context("")], "./"),
         }
     });
 }
@@ -169,12 +169,12 @@ fn modules(subject: &Subject<'_>, made: &mut Made, node: &Node) {
             subject.setting("build"),
             "package.json has scripts that run while modules are installed: each change of a file installs them again",
         );
-        made.text.copy(&[], &[subject.from_context("")], "./");
+        made.text.copy(&[], &[subject.in_context("")], "./");
     } else {
         let files: Vec<String> = node
             .files
             .iter()
-            .map(|file| subject.from_context(file))
+            .map(|file| subject.in_context(file))
             .collect();
         made.text.copy(&[], &files, "./");
     }
@@ -211,7 +211,7 @@ fn build(subject: &Subject<'_>, made: &mut Made, node: &Node, from: &str) {
         made.text.line("ENV NEXT_TELEMETRY_DISABLED=1");
     }
     if !node.hooks {
-        made.text.copy(&[], &[subject.from_context("")], "./");
+        made.text.copy(&[], &[subject.in_context("")], "./");
     }
     let mut mounts: Vec<String> = Vec::new();
     if node.package["dependencies"]["next"].is_string() {

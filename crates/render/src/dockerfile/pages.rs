@@ -22,7 +22,7 @@ pub fn write(subject: &Subject<'_>, made: &mut Made) {
     base(made);
     let folder = subject.service.static_files.clone().unwrap_or_default();
     last(subject, made, |subject, made| {
-        made.text.copy(&[], &[subject.from_context(&folder)], PLACE);
+        made.text.copy(&[], &[subject.in_context(&folder)], PLACE);
     });
 }
 

@@ -65,7 +65,7 @@ pub fn write(subject: &Subject<'_>, made: &mut Made) {
         made.text.line(format!("FROM {from} AS build"));
         made.text.line(format!("WORKDIR {}", stage::APP));
         stage::arguments(subject, made);
-        made.text.copy(&[], &[subject.from_context("")], "./");
+        made.text.copy(&[], &[subject.in_context("")], "./");
         if builds {
             stage::builds(subject, made, &[]);
         }
@@ -110,7 +110,7 @@ pub fn write(subject: &Subject<'_>, made: &mut Made) {
             (true, None) => made
                 .text
                 .line(format!("COPY --from=build {0} {0}", stage::APP)),
-            (false, _) => made.text.copy(&[], &[subject.from_context("")], "./"),
+            (false, _) => made.text.copy(&[], &[subject.in_context("")], "./"),
         }
     });
 }
@@ -128,10 +128,7 @@ fn packages(subject: &Subject<'_>, made: &mut Made, python: &Python) {
             .collect()
     };
     let copy = |made: &mut Made, names: &[&str]| {
-        let paths: Vec<String> = names
-            .iter()
-            .map(|name| subject.from_context(name))
-            .collect();
+        let paths: Vec<String> = names.iter().map(|name| subject.in_context(name)).collect();
         made.text.copy(&[], &paths, "./");
     };
     let uv = |made: &mut Made| {
@@ -191,10 +188,8 @@ fn packages(subject: &Subject<'_>, made: &mut Made, python: &Python) {
             match requirement_files(subject) {
                 Some(files) if python.needs == Needs::Requirements => {
                     for (folder, files) in files {
-                        let paths: Vec<String> = files
-                            .iter()
-                            .map(|file| subject.from_context(file))
-                            .collect();
+                        let paths: Vec<String> =
+                            files.iter().map(|file| subject.in_context(file)).collect();
                         made.text.copy(&[], &paths, &format!("./{folder}"));
                     }
                     made.text.run(
@@ -210,7 +205,7 @@ fn packages(subject: &Subject<'_>, made: &mut Made, python: &Python) {
                             Some(_) => "setup.py is what says the packages: each change of a file installs all of them again",
                         },
                     );
-                    made.text.copy(&[], &[subject.from_context("")], "./");
+                    made.text.copy(&[], &[subject.in_context("")], "./");
                     let what = match python.needs {
                         Needs::Requirements => "--requirement requirements.txt",
                         _ => ".",

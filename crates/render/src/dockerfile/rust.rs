@@ -47,7 +47,7 @@ pub fn write(subject: &Subject<'_>, made: &mut Made) {
     made.text.keep("packages");
     made.text.line(format!("WORKDIR {APP}"));
     stage::arguments(subject, made);
-    made.text.copy(&[], &[subject.from_context("")], "./");
+    made.text.copy(&[], &[subject.in_context("")], "./");
     let id = format!("{}-{}-target", subject.app.app, subject.name);
     let mounts = [
         "--mount=type=cache,target=/usr/local/cargo/registry,sharing=locked".to_owned(),
@@ -124,7 +124,7 @@ pub fn folders(subject: &Subject<'_>, made: &mut Made) {
     for folder in READ {
         if subject.has_folder(folder) {
             made.text
-                .copy(&[], &[subject.from_context(folder)], &format!("./{folder}"));
+                .copy(&[], &[subject.in_context(folder)], &format!("./{folder}"));
         }
     }
 }

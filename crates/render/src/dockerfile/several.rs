@@ -45,7 +45,7 @@ pub fn stage(subject: &Subject<'_>, made: &mut Made) {
         return;
     }
     let image = format!("{PROGRAM}:{}", subject.version);
-    made.text.line(format!("FROM ${{SUPERVISE}} AS supervise"));
+    made.text.line("FROM ${SUPERVISE} AS supervise");
     made.note(
         subject.setting("process"),
         format!(

@@ -26,7 +26,8 @@ pub fn base(made: &mut Made, name: &str, image: &str, what: &str) {
 pub fn arguments(subject: &Subject<'_>, made: &mut Made) {
     let build = subject.build;
     for (name, value) in build.args.iter().chain(&build.env) {
-        match command::literal(value) {
+        // A line end would be one of the Dockerfile's.
+        match command::literal(value).filter(|value| !value.contains(char::is_control)) {
             Some(value) => made
                 .text
                 .line(format!("ARG {name}={}", text::value(&value))),
@@ -132,7 +133,8 @@ pub fn last(
         .chain(command::listens_to_all(subject))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    environment.extend(command::named_values(subject));
+    let named = command::named_values(subject).into_iter();
+    environment.extend(named.filter(|(_, value)| !value.contains(char::is_control)));
     if let Some(port) = subject.port() {
         environment.retain(|(name, _)| name != "PORT");
         environment.push(("PORT".to_owned(), port.to_string()));

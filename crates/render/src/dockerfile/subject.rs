@@ -8,7 +8,7 @@ use landfall_app::{
 };
 
 use super::existing::Existing;
-use crate::{Input, Project, Refusal};
+use crate::{Input, Note, Project, Refusal};
 
 /// Where pages are served when nothing says where.
 const PAGES_PORT: u16 = 8080;
@@ -52,7 +52,7 @@ pub enum Kind {
 }
 
 /// The services that are built.
-pub fn subjects<'a>(input: &Input<'a>) -> Result<Vec<Subject<'a>>, Refusal> {
+pub fn subjects<'a>(input: &Input<'a>, notes: &mut Vec<Note>) -> Result<Vec<Subject<'a>>, Refusal> {
     let mut found = Vec::new();
     for (name, service) in &input.app.services {
         // An environment that runs plain processes says nothing of containers: another one may.
@@ -97,17 +97,16 @@ pub fn subjects<'a>(input: &Input<'a>) -> Result<Vec<Subject<'a>>, Refusal> {
                 there.unwrap_or(&places[0]).clone()
             }
         };
-        if let Some(other) = taken.insert(dockerfile.clone(), name) {
-            return Err(Refusal {
-                name: "same-dockerfile",
-                message: format!(
-                    "the services {other} and {name} are both built from {dockerfile}, and two Dockerfiles can't be written to one file"
+        if let Some(other) = taken.get(&dockerfile) {
+            notes.push(Note {
+                setting: format!("service.{name}.build"),
+                said: format!(
+                    "{dockerfile} is written for {other}: what this one executes is said where it is run"
                 ),
-                mend: Some(format!(
-                    "build = {{ same-as = \"{other}\" }} where both run the same image; else name a Dockerfile for each"
-                )),
             });
+            continue;
         }
+        taken.insert(dockerfile.clone(), name);
         let inside = match context.is_empty() {
             true => Some(root.as_str()),
             false if root == context => Some(""),
@@ -162,17 +161,17 @@ impl Subject<'_> {
 
     /// The text of a file of its project.
     pub fn text(&self, path: &str) -> Option<String> {
-        self.project.text(&self.from_app(path))
+        self.project.text(&self.in_app(path))
     }
 
     /// Whether its project has such a file.
     pub fn has(&self, path: &str) -> bool {
-        self.project.has(&self.from_app(path))
+        self.project.has(&self.in_app(path))
     }
 
     /// Names in a folder of its project; folders end with `/`.
     pub fn list(&self, path: &str) -> Vec<String> {
-        self.project.list(&self.from_app(path))
+        self.project.list(&self.in_app(path))
     }
 
     /// Whether its project has such a folder with something in it.
@@ -181,12 +180,12 @@ impl Subject<'_> {
     }
 
     /// A path of its project, relative to the app file.
-    pub fn from_app(&self, path: &str) -> String {
+    pub fn in_app(&self, path: &str) -> String {
         join(&join(&self.context, &self.folder), path)
     }
 
     /// A path of its project as `COPY` names it: relative to the context.
-    pub fn from_context(&self, path: &str) -> String {
+    pub fn in_context(&self, path: &str) -> String {
         match join(&self.folder, path) {
             whole if whole.is_empty() => ".".to_owned(),
             whole => whole,
@@ -195,7 +194,7 @@ impl Subject<'_> {
 
     /// Its folder, for people.
     pub fn shown_folder(&self) -> String {
-        match self.from_app("") {
+        match self.in_app("") {
             folder if folder.is_empty() => "this folder".to_owned(),
             folder => folder,
         }
@@ -204,8 +203,8 @@ impl Subject<'_> {
     /// A file to stand beside the Dockerfile: its path relative to the app file, and to the context.
     /// `None` where the Dockerfile isn't in the context: then it stands in the project's folder.
     pub fn beside(&self, name: &str) -> (String, String) {
-        let path = self.from_app(name);
-        (path, self.from_context(name))
+        let path = self.in_app(name);
+        (path, self.in_context(name))
     }
 
     /// The user that it runs as.
