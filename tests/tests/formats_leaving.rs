@@ -25,7 +25,8 @@ fn typed(heading: &str) -> Vec<String> {
 
 /// The commands below a heading of a page, those of several lines as one.
 fn typed_of(page: &str, heading: &str) -> Vec<String> {
-    let page = fs::read_to_string(workspace().join("docs").join(page)).unwrap();
+    let page = fs::read_to_string(workspace().join("docs").join(page))
+        .unwrap_or_else(|error| panic!("{page}: {error}"));
     let section = page
         .split("\n## ")
         .find(|section| section.starts_with(heading))
@@ -34,8 +35,7 @@ fn typed_of(page: &str, heading: &str) -> Vec<String> {
     for line in section.lines() {
         if let Some(command) = line.strip_prefix("$ ") {
             commands.push(command.to_owned());
-        } else if let Some(more) = line.strip_prefix("> ").filter(|_| !commands.is_empty()) {
-            let last = commands.last_mut().unwrap();
+        } else if let (Some(more), Some(last)) = (line.strip_prefix("> "), commands.last_mut()) {
             last.push('\n');
             last.push_str(more);
         }
@@ -56,8 +56,8 @@ impl Stranger {
         let world = World::new();
         copy(&example(name), &world.app());
         let plugins = world.user().join(".docker/cli-plugins");
-        fs::create_dir_all(&plugins).unwrap();
-        symlink(tool("docker-compose"), plugins.join("docker-compose")).unwrap();
+        fs::create_dir_all(&plugins).expect("a temporary folder");
+        symlink(tool("docker-compose"), plugins.join("docker-compose")).expect("a fresh folder");
         Self {
             world,
             container: None,
@@ -67,7 +67,7 @@ impl Stranger {
     fn sh(&self, command: &str) -> Ran {
         let landfall = program("landfall");
         let path = std::env::var("PATH").unwrap_or_default();
-        let path = format!("{}:{path}", landfall.parent().unwrap().display());
+        let path = format!("{}:{path}", landfall.parent().expect("a folder").display());
         run(self
             .world
             .command("/bin/sh".as_ref())

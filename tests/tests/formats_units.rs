@@ -202,16 +202,16 @@ impl Supervised {
             .replace("=/tmp/", &format!("={folder}/"))
             .replace("unix:///tmp/", &format!("unix://{folder}/"));
         world.write("supervisord.conf", &conf);
-        let log = fs::File::create(world.app().join("log")).unwrap();
+        let log = fs::File::create(world.app().join("log")).expect("a file in a temporary folder");
         let child = world
             .command(&tool("supervisord"))
             .args(["--configuration", "supervisord.conf"])
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
-            .stdout(Stdio::from(log.try_clone().unwrap()))
+            .stdout(Stdio::from(log.try_clone().expect("supervisord is there")))
             .stderr(Stdio::from(log))
             .spawn()
-            .unwrap();
+            .expect("supervisord is there");
         Self { child, world, port }
     }
 

@@ -49,12 +49,12 @@ fn world() -> World {
 /// All that stands in the app's folder, by path.
 fn files(world: &World) -> Vec<(String, String)> {
     fn of(folder: &std::path::Path, found: &mut Vec<(String, String)>) {
-        for entry in fs::read_dir(folder).unwrap().flatten() {
-            match entry.file_type().unwrap().is_dir() {
+        for entry in fs::read_dir(folder).expect("a file of the test").flatten() {
+            match entry.file_type().expect("a file of the test").is_dir() {
                 true => of(&entry.path(), found),
                 false => found.push((
                     entry.path().display().to_string(),
-                    fs::read_to_string(entry.path()).unwrap(),
+                    fs::read_to_string(entry.path()).expect("a file of the test"),
                 )),
             }
         }
