@@ -6,7 +6,11 @@ use landfall_app::{
     template::Part,
 };
 
-use super::{Made, subject::Subject, text};
+use super::{
+    Made,
+    subject::{Kind, Subject},
+    text,
+};
 
 /// Stands around the name of a variable while words are made; no command can hold it.
 const MARK: char = '\0';
@@ -158,8 +162,62 @@ pub fn listens_to_all(subject: &Subject<'_>) -> Option<(&'static str, &'static s
     }
 }
 
+/// Servers that end by themselves when they are asked to, as the first process of a container too.
+const ENDING: [&str; 8] = [
+    "uvicorn",
+    "gunicorn",
+    "hypercorn",
+    "daphne",
+    "granian",
+    "celery",
+    "next",
+    "nginx",
+];
+
+/// Says that a program of the project's own may not end when it is asked to: the first process of a
+/// container gets no signal that it doesn't ask for.
+fn ends(subject: &Subject<'_>, made: &mut Made) {
+    let Some(program) = program(subject) else {
+        return;
+    };
+    // What Go is compiled to asks for all of them.
+    if ENDING.contains(&program.as_str()) || subject.kind() == Some(Kind::Go) {
+        return;
+    }
+    let package = format!("src/{program}");
+    let folders = ["", "src", "app", "lib", "server", &program, &package];
+    let asks = folders.iter().any(|folder| {
+        subject.list(folder).iter().any(|name| {
+            let path = super::subject::join(folder, name);
+            let code = [".py", ".js", ".mjs", ".cjs", ".ts", ".rs"];
+            code.iter().any(|ending| name.ends_with(ending))
+                && subject.text(&path).is_some_and(|text| {
+                    [
+                        "SIGTERM",
+                        "signal::ctrl_c",
+                        "SignalKind::terminate",
+                        "uvicorn.run(",
+                    ]
+                    .iter()
+                    .any(|word| text.contains(word))
+                })
+        })
+    });
+    if !asks {
+        made.note(
+            subject.setting("stop"),
+            format!(
+                "{program} is the image's first process, which ends by SIGTERM only where its code asks for that signal, and nothing seen here does: docker run --init, and init: true in Compose, pass it on"
+            ),
+        );
+    }
+}
+
 /// Writes CMD, or says that nobody says what it is.
 pub fn write(subject: &Subject<'_>, made: &mut Made, default: Default) {
+    if is_single(subject) {
+        ends(subject, made);
+    }
     if let Default::Always(words) = default {
         made.text.exec("CMD", &words);
         return;
