@@ -11,6 +11,7 @@ mod environment;
 mod health;
 mod images;
 mod interpolate;
+mod keys;
 mod limits;
 mod load;
 mod merge;
@@ -24,6 +25,7 @@ mod service;
 mod source;
 mod tree;
 mod units;
+mod unknown;
 mod variables;
 mod volumes;
 
@@ -156,7 +158,12 @@ fn top(loader: &mut Loader<'_>, model: &Item, start: &At) -> load::Result<()> {
             Some(Fate::Taken) => {}
             Some(Fate::Said(RemarkKind::Note, _)) if key == "version" => {}
             Some(Fate::Said(kind, said)) => loader.remark(kind, at, key, said),
-            None => loader.remark(RemarkKind::Lost, at, key, schema::unknown(schema::TOP, key)),
+            None => loader.remark(
+                RemarkKind::Lost,
+                at,
+                key,
+                unknown::unknown(schema::TOP, key),
+            ),
         }
         let _ = item;
     }

@@ -533,40 +533,8 @@ pub(super) fn fate(table: &[(&str, Fate)], key: &str) -> Option<Fate> {
         .map(|(_, fate)| *fate)
 }
 
-/// What is said of a key that Compose doesn't know.
-pub(super) fn unknown(table: &[(&str, Fate)], key: &str) -> String {
-    let word = key.to_lowercase().replace('-', "_");
-    let near = table
-        .iter()
-        .filter(|(known, _)| key.len() <= 40 && !known.is_empty())
-        .map(|(known, _)| (strsim::osa_distance(&word, known), *known))
-        .filter(|(distance, known)| *distance <= 1 + known.len().min(key.len()) / 4)
-        .min();
-    match near {
-        Some((_, near)) => {
-            format!("Compose doesn't know `{key}` and refuses it; did you mean `{near}`?")
-        }
-        None => format!(
-            "Compose doesn't know `{key}` and refuses it; keys of one's own begin with `x-`"
-        ),
-    }
-}
-
 /// Only [`Changed`] is said where code decides; named here so that the words stand together.
 pub(super) const ORDER: (RemarkKind, &str) = (
     Changed,
     "services of an app start together: it doesn't wait until the other is ready, and must try again until it is",
 );
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_nearest_key_is_named() {
-        assert!(unknown(SERVICE, "enviroment").contains("did you mean `environment`"));
-        assert!(unknown(SERVICE, "depend_on").contains("did you mean `depends_on`"));
-        assert!(unknown(SERVICE, "container-name").contains("did you mean `container_name`"));
-        assert!(unknown(SERVICE, "frobnicate").contains("begin with `x-`"));
-    }
-}

@@ -344,6 +344,25 @@ fn unknown_keys_are_named_with_their_place_and_the_nearest() {
 }
 
 #[test]
+fn unknown_keys_deeper_down_and_undeclared_volumes_are_named_too() {
+    let imported = web(
+        "ports: [{target: 80, publish: 81}]\nvolumes: [{type: volume, source: data, target: /d, content: x}]\ndepends_on: {}\ndeploy: {resources: {limits: {mem: 1g}}}",
+    );
+    assert!(
+        said(&imported, RemarkKind::Lost, "services.web.ports.publish").contains("`published`")
+    );
+    said(&imported, RemarkKind::Lost, "services.web.volumes.content");
+    said(
+        &imported,
+        RemarkKind::Lost,
+        "services.web.deploy.resources.limits.mem",
+    );
+    assert!(
+        said(&imported, RemarkKind::Note, "services.web.volumes").contains("which Compose refuses")
+    );
+}
+
+#[test]
 fn every_key_of_the_specification_is_taken_over_or_said() {
     let values = [
         ("annotations", "{a: b}"),
