@@ -105,6 +105,12 @@ pub(crate) fn services_named(service: &Service) -> BTreeSet<&Name> {
     .collect()
 }
 
+/// Each note once, where it came first.
+pub(crate) fn once(notes: &mut Vec<Note>) {
+    let mut seen = BTreeSet::new();
+    notes.retain(|note| seen.insert((note.setting.clone(), note.said.clone())));
+}
+
 /// What the app file says and none of these formats can say, but what is named in `said`.
 pub(crate) fn unsaid(app: &App, said: &[&str]) -> Vec<Note> {
     let mut notes = Vec::new();

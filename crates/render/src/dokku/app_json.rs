@@ -149,7 +149,7 @@ fn health(place: &Place<'_>, notes: &mut Vec<Note>) -> Vec<Value> {
     }
     let mut checks = vec![Value::Object(check)];
     if service.processes.len() > 1 && !place.supervised() {
-        let beside = supervisord::place(place.app.services.iter(), place.name, service);
+        let beside = &place.beside;
         let mut command: Vec<String> = ["supervisorctl", "--configuration"]
             .map(str::to_owned)
             .to_vec();

@@ -8,13 +8,15 @@ mod setup;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use landfall_app::{
     App, Name, Reference,
     model::{Service, Source},
 };
 
 use crate::{
-    Comment, Extent, Input, Note, Refusal, Rendered, Written,
+    Comment, Extent, Input, Note, Refusal, Rendered, Written, supervisord,
     variables::{self, Variables, part},
 };
 
@@ -25,8 +27,9 @@ use crate::{
 pub fn render(input: &Input<'_>) -> Result<Rendered, Refusal> {
     let mut rendered = Rendered::default();
     let mut places = Vec::new();
+    let roots = supervisord::roots(input.app);
     for (name, service) in &input.app.services {
-        match Place::of(input, name, service) {
+        match Place::of(input, name, service, &roots) {
             Ok(place) => places.push(place),
             Err(said) => note(&mut rendered.notes, format!("service.{name}"), said),
         }
@@ -39,9 +42,12 @@ pub fn render(input: &Input<'_>) -> Result<Rendered, Refusal> {
         });
     }
     // Two of one folder can't both have the names that Dokku looks for.
-    let folders: Vec<String> = places.iter().map(|place| place.folder.clone()).collect();
+    let mut folders: BTreeMap<String, u32> = BTreeMap::new();
+    for place in &places {
+        *folders.entry(place.folder.clone()).or_default() += 1;
+    }
     for place in &mut places {
-        place.shared = folders.iter().filter(|one| **one == place.folder).count() > 1;
+        place.shared = folders.get(&place.folder).is_some_and(|count| *count > 1);
     }
     for place in &places {
         files(place, &mut rendered);
@@ -55,6 +61,7 @@ pub fn render(input: &Input<'_>) -> Result<Rendered, Refusal> {
         "max-body", "headers", "domains", "live", "switched", "after", "before",
     ];
     rendered.notes.extend(variables::unsaid(input.app, &said));
+    variables::once(&mut rendered.notes);
     Ok(rendered)
 }
 
@@ -73,11 +80,19 @@ struct Place<'a> {
     recipe: Option<String>,
     /// Whether another service is built from the same folder.
     shared: bool,
+    /// Where its supervisord.conf stands.
+    beside: supervisord::Place,
 }
 
 impl<'a> Place<'a> {
-    fn of(input: &Input<'a>, name: &'a Name, service: &'a Service) -> Result<Self, String> {
+    fn of(
+        input: &Input<'a>,
+        name: &'a Name,
+        service: &'a Service,
+        roots: &BTreeMap<&str, u32>,
+    ) -> Result<Self, String> {
         let app = input.app;
+        let beside = supervisord::place(roots, name, service);
         let mut source = service;
         if let Source::SameAs(other) = &service.source
             && let Some(other) = app.services.get(other)
@@ -98,6 +113,7 @@ impl<'a> Place<'a> {
                     dockerfile: "Dockerfile".to_owned(),
                     recipe: None,
                     shared: false,
+                    beside,
                 });
             }
             Source::SameAs(_) => return Err("is made of something that isn't built".to_owned()),
@@ -125,6 +141,7 @@ impl<'a> Place<'a> {
             dockerfile,
             recipe: input.project.text(&recipe),
             shared: false,
+            beside,
         })
     }
 
@@ -252,8 +269,5 @@ fn written(path: String, text: String, comment: Comment) -> Written {
 
 fn note(notes: &mut Vec<Note>, setting: String, said: impl Into<String>) {
     let said = said.into();
-    let note = Note { setting, said };
-    if !notes.contains(&note) {
-        notes.push(note);
-    }
+    notes.push(Note { setting, said });
 }

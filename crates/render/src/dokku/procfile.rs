@@ -7,10 +7,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use landfall_app::model::{Command, ProcessKind, Run};
 
 use super::{Place, note};
-use crate::{
-    Note, shell,
-    supervisord::{self, last},
-};
+use crate::{Note, shell, supervisord::last};
 
 /// The file; none where the image's own command is all. A Procfile without the process that runs would keep
 /// Dokku from starting it.
@@ -117,8 +114,7 @@ fn in_shell(word: &str) -> String {
 }
 
 fn several(place: &Place<'_>, notes: &mut Vec<Note>) -> String {
-    let all = place.app.services.iter();
-    let beside = supervisord::place(all, place.name, place.service);
+    let beside = &place.beside;
     note(
         notes,
         place.setting("process"),

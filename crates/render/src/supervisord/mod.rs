@@ -11,7 +11,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use landfall_app::{
-    Name,
+    App, Name,
     model::{ProcessKind, Service},
 };
 
@@ -52,8 +52,9 @@ pub fn render(input: &Input<'_>) -> Result<Rendered, Refusal> {
         });
     }
     let mut rendered = Rendered::default();
+    let roots = roots(input.app);
     for (name, service) in services {
-        let place = place(input.app.services.iter(), name, service);
+        let place = place(&roots, name, service);
         let file = file::write(name, service, &place, &mut rendered.notes);
         rendered
             .files
@@ -70,7 +71,9 @@ pub fn render(input: &Input<'_>) -> Result<Rendered, Refusal> {
             });
         }
     }
-    rendered.files.dedup_by(|later, first| later == first);
+    // Two services of one folder share the program that waits.
+    let mut seen = std::collections::BTreeSet::new();
+    rendered.files.retain(|file| seen.insert(file.path.clone()));
     Ok(rendered)
 }
 
@@ -79,15 +82,18 @@ pub(crate) fn several(service: &Service) -> bool {
     service.processes.len() > 1
 }
 
+/// How many services of several processes each folder has.
+pub(crate) fn roots(app: &App) -> BTreeMap<&str, u32> {
+    let mut roots = BTreeMap::new();
+    for service in app.services.values().filter(|service| several(service)) {
+        *roots.entry(service.root.as_str()).or_default() += 1;
+    }
+    roots
+}
+
 /// Where the files of a service stand: in its folder, and named after it where another one shares that.
-pub(crate) fn place<'a>(
-    all: impl Iterator<Item = (&'a Name, &'a Service)>,
-    name: &Name,
-    service: &Service,
-) -> Place {
-    let sharing = all
-        .filter(|(_, other)| several(other) && other.root == service.root)
-        .count();
+pub(crate) fn place(roots: &BTreeMap<&str, u32>, name: &Name, service: &Service) -> Place {
+    let sharing = roots.get(service.root.as_str()).copied().unwrap_or(0);
     let folder = match service.root.trim_start_matches("./").trim_end_matches('/') {
         "" | "." => String::new(),
         root => format!("{root}/"),

@@ -76,6 +76,8 @@ impl<'a> Units<'a> {
     fn new(app: &'a App) -> Self {
         let mut ports: BTreeMap<&Name, u16> = BTreeMap::new();
         let mut taken = std::collections::BTreeSet::new();
+        // Where the search for a port goes on, for services that all want the same.
+        let mut next: BTreeMap<u16, u16> = BTreeMap::new();
         // What is published keeps its port; the others take what is left.
         let mut services: Vec<_> = app.services.iter().collect();
         services.sort_by_key(|(_, service)| service.publish.is_none());
@@ -89,10 +91,12 @@ impl<'a> Units<'a> {
                     .checked_add(count - 1)
                     .is_some_and(|last| (first..=last).all(|port| !taken.contains(&port)))
             };
-            let first = (wanted..=u16::MAX)
+            let from = next.get(&wanted).copied().unwrap_or(wanted);
+            let first = (from..=u16::MAX)
                 .find(|first| free(*first, &taken))
                 .unwrap_or(wanted);
             taken.extend(first..=first.saturating_add(count - 1));
+            next.insert(wanted, first);
             ports.insert(name, first);
         }
         Self {
@@ -106,10 +110,7 @@ impl<'a> Units<'a> {
 
     fn note(&mut self, setting: String, said: impl Into<String>) {
         let said = said.into();
-        let note = Note { setting, said };
-        if !self.notes.contains(&note) {
-            self.notes.push(note);
-        }
+        self.notes.push(Note { setting, said });
     }
 
     /// `shop-web`, and of a process of several `shop-web.agent`. Names have no dots, so no two become one.
@@ -343,6 +344,7 @@ impl<'a> Units<'a> {
             .insert(0, (format!("systemd/{app}.target"), text));
         // Limits of bodies, times and headers are a proxy's, and so is what the app file says of them.
         self.notes.extend(variables::unsaid(self.app, &["live"]));
+        variables::once(&mut self.notes);
         Ok(Rendered {
             files: self
                 .files
