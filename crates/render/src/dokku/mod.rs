@@ -3,6 +3,7 @@
 //! after the new web containers were in place already, and leave the proxy pointing at the old ones.
 
 mod app_json;
+mod data;
 mod procfile;
 mod setup;
 #[cfg(test)]
