@@ -1,6 +1,7 @@
 //! Kamal's config/deploy.yml: each role of servers is a service, accessories are backing services.
 
 mod accessory;
+mod proxy;
 mod role;
 #[cfg(test)]
 mod tests;
@@ -114,6 +115,7 @@ pub fn import(input: &Input<'_>) -> Result<Imported, Refusal> {
         draft,
         app,
         names: Names::new(),
+        server: None,
     };
     kamal.roles();
     kamal.registry();
@@ -153,6 +155,8 @@ struct Kamal<'a> {
     draft: Draft,
     app: String,
     names: Names,
+    /// The server that the app runs on.
+    server: Option<String>,
 }
 
 /// `<%= ENV["X"] %>` and other Ruby is executed by Kamal when it reads the file; here nothing is. A line

@@ -126,6 +126,9 @@ impl Input<'_> {
         if bytes.len() > LARGEST {
             return Err(refused(0, "is larger than 16 MiB".to_owned()));
         }
+        if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+            return Err(refused(1, "is UTF-16; save it as UTF-8".to_owned()));
+        }
         let text = String::from_utf8(bytes).map_err(|error| {
             let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;

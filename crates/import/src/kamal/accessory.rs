@@ -5,7 +5,7 @@ use landfall_yaml::read::{Entry, Mapping, Node};
 use super::{ERB, Kamal};
 use crate::{
     draft::{Names, Table, Value},
-    tree::{given, joined, several, without_shell},
+    tree::{given, joined, several, texts, without_shell},
 };
 
 impl<'a> Kamal<'a> {
@@ -161,10 +161,28 @@ impl<'a> Kamal<'a> {
                 }
             }
         }
+        // On the app's own server it runs in any case.
+        let mut taken = vec![
+            "image",
+            "env",
+            "cmd",
+            "port",
+            "directories",
+            "volumes",
+            "files",
+            "options",
+        ];
+        let mut named = ["host", "hosts"]
+            .into_iter()
+            .filter_map(|key| given(map, key));
+        let server = self.server.as_deref();
+        if named.all(|entry| texts(&entry.value).iter().all(|host| server == Some(host))) {
+            taken.extend(["host", "hosts"]);
+        }
         self.found.rest(
             path,
             map,
-            &["image", "env", "cmd", "port", "directories", "volumes", "files", "options"],
+            &taken,
             &[
                 ("host", "says on which server it runs; here it runs where the app does"),
                 ("hosts", "says on which servers it runs; here it runs where the app does"),
