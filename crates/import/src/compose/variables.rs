@@ -122,7 +122,13 @@ impl Context<'_> {
             })
             .collect();
         for (name, (place, value)) in &variables {
-            if name == "PORT" && self.services[at].port.is_some() {
+            if name == "PORT"
+                && let Some(port) = self.services[at].port
+            {
+                let told = value.as_ref().map_or("", |value| value.text.as_str());
+                if told != port.to_string() {
+                    self.remark(at, RemarkKind::Changed, place, "environment.PORT", format!("says `{told}`; Landfall gives PORT the port at which the service listens, here {port}"));
+                }
                 continue;
             }
             if !is_variable(name) {

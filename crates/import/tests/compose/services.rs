@@ -185,3 +185,19 @@ fn names_that_do_not_fit_are_mended_and_said() {
         said(&imported, RemarkKind::Changed, &format!("services.{long}")).contains("63 characters")
     );
 }
+
+#[test]
+fn the_variable_port_is_the_services_port_and_another_one_is_said() {
+    let imported = web("environment: {PORT: 3000}");
+    assert_eq!(value(&imported, "service/web/port"), "3000");
+    assert_eq!(value(&imported, "service/web/env"), "-");
+    let imported = web("ports: ['80:80']\nenvironment: {PORT: 3000}");
+    assert!(
+        said(
+            &imported,
+            RemarkKind::Changed,
+            "services.web.environment.PORT"
+        )
+        .contains("here 80")
+    );
+}
