@@ -119,8 +119,8 @@ impl Project for std::collections::BTreeMap<String, Vec<u8>> {
             path => format!("{path}/"),
         };
         let mut names: Vec<String> = self
-            .keys()
-            .filter_map(|key| key.strip_prefix(&prefix))
+            .range(prefix.clone()..)
+            .map_while(|(key, _)| key.strip_prefix(&prefix))
             .map(|rest| match rest.split_once('/') {
                 Some((folder, _)) => format!("{folder}/"),
                 None => rest.to_owned(),

@@ -1,5 +1,7 @@
 //! `.dockerignore`: what an image never needs. Whatever a build may need is left out of it.
 
+use std::collections::BTreeSet;
+
 use landfall_app::model::{ProcessKind, Run};
 
 use super::{
@@ -55,15 +57,14 @@ const TESTS: [&str; 4] = ["tests", "test", "e2e", "__tests__"];
 
 /// The file of a context, for all services that are built in it.
 pub fn file(context: &str, subjects: &[&Subject<'_>], all: &[Subject<'_>]) -> Written {
-    let needed: Vec<String> = subjects
+    let needed: BTreeSet<String> = subjects
         .iter()
         .flat_map(|subject| needed(subject))
         .collect();
     let mut text = String::from("# What no image needs, and what no image may have.\n");
+    let mut told = BTreeSet::new();
     let mut put = |pattern: &str| {
-        if !needed.iter().any(|path| hits(pattern, path))
-            && !text.contains(&format!("\n{pattern}\n"))
-        {
+        if told.insert(pattern.to_owned()) && !needed.iter().any(|path| hits(pattern, path)) {
             text.push_str(pattern);
             text.push('\n');
         }
@@ -98,12 +99,19 @@ pub fn file(context: &str, subjects: &[&Subject<'_>], all: &[Subject<'_>]) -> Wr
             context => Some(path.strip_prefix(context)?.strip_prefix('/')?.to_owned()),
         }
     };
+    let own: BTreeSet<String> = subjects
+        .iter()
+        .flat_map(|subject| {
+            let folder = subject.in_app("");
+            let above = folder
+                .match_indices('/')
+                .map(|(at, _)| folder[..at].to_owned());
+            above.chain([folder.clone()]).collect::<Vec<_>>()
+        })
+        .collect();
     for other in all {
-        let ours = subjects.iter().any(|subject| {
-            let (folder, theirs) = (subject.in_app(""), other.in_app(""));
-            folder == theirs || folder.starts_with(&format!("{theirs}/"))
-        });
-        if let (false, Some(folder)) = (ours, inner(&other.in_app("")))
+        let theirs = other.in_app("");
+        if let (false, Some(folder)) = (own.contains(&theirs), inner(&theirs))
             && !folder.is_empty()
         {
             put(&folder);

@@ -276,3 +276,29 @@ fn what_is_written_is_placed_and_known_again() {
         assert!(matches!(file.comment, Comment::Hash | Comment::None));
     }
 }
+
+#[test]
+fn a_thousand_services_are_no_matter() {
+    let (mut apart, mut together) = ("app = \"a\"\n".to_owned(), "app = \"a\"\n".to_owned());
+    let mut names = Vec::new();
+    for index in 0..1000 {
+        let service = format!(
+            "[service.s{index}]\ncommand = \"web $PORT\"\nport = 1000\nhealth = \"/health\"\n"
+        );
+        apart.push_str(&format!("{service}root = \"s{index}\"\n"));
+        together.push_str(&service);
+        names.push(format!("s{index}/requirements.txt"));
+    }
+    let mut files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "x==1\n")).collect();
+    files.push(("requirements.txt", "x==1\n"));
+    for file in [apart, together] {
+        let app = app(&file);
+        let begun = std::time::Instant::now();
+        let rendered = rendered(Format::Dockerfile, &app, &files).unwrap();
+        let took = begun.elapsed();
+        assert!(rendered.files.len() > 1000);
+        // With an optimized program below 0.1 s; this one is slower, and the machine may be busy.
+        assert!(took.as_secs() < 5, "{took:?}");
+        println!("1,000 services: {took:?}");
+    }
+}
