@@ -27,6 +27,7 @@ const NOTES: tree::Sayings<'static> = &[
         "chooses the machine's base at Heroku; here the Dockerfile, or this machine",
     ),
     ("$schema", "is for editors"),
+    ("landfall", "is landfall's own mark of a file that it wrote"),
 ];
 const LOST: tree::Sayings<'static> = &[
     ("image", "would be the image of a build at Heroku"),
@@ -484,16 +485,13 @@ impl<'a> Heroku<'a> {
                         "uptime",
                         "attempts",
                         "type",
+                        "port",
                         "listening",
                     ],
                     &[
                         (
                             "httpHeaders",
                             "would be sent with the question; Landfall's probe sends none",
-                        ),
-                        (
-                            "port",
-                            "would ask another port; the probe asks the service's own",
                         ),
                         ("scheme", "would ask by HTTPS; the probe speaks plain HTTP"),
                         ("warn", "would only warn"),
@@ -523,6 +521,10 @@ impl<'a> Heroku<'a> {
                 match place.has("health") {
                     true => {
                         let own = place.table("health");
+                        // A page says more than a command; both can't be asked.
+                        if health.has("ready") && own.remove("run").is_some() {
+                            self.found.remarks.lost(line, key.as_str(), "stands beside a command that is asked too; a service has one question for being ready, so it is the page");
+                        }
                         for (key, one) in health.entries() {
                             if !own.has(key) {
                                 own.set(key, one.value.clone()).from(file, line);

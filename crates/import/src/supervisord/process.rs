@@ -246,6 +246,7 @@ impl Maker<'_> {
             own.todo("say what starts it");
             return;
         };
+        let words = unwrapped(&words, own, once);
         let shell_words: Vec<String> = words.iter().map(Text::shell_word).collect();
         let env = own.known_table("env").cloned().unwrap_or_default();
         let known = |name: &str| {
@@ -312,6 +313,41 @@ impl Maker<'_> {
         }
         own.set(if once { "run" } else { "command" }, value)
             .from(&section.file, key.line);
+    }
+}
+
+/// The words of the program itself: what `nice` does says `priority`, and what our own
+/// `supervisord-after.py` does says `after`.
+fn unwrapped<'w>(words: &'w [Text], own: &mut Table, once: bool) -> &'w [Text] {
+    let plain = |index: usize| words.get(index).and_then(|word| word.resolved(&|_| None));
+    let nice = match (plain(0).as_deref(), plain(1).as_deref()) {
+        (Some("nice"), Some("-n")) if !once => {
+            plain(2).and_then(|number| number.parse::<i32>().ok())
+        }
+        _ => None,
+    };
+    let words = match nice {
+        Some(number) if words.len() > 3 => {
+            if number >= 10 {
+                own.set("priority", "low");
+            }
+            &words[3..]
+        }
+        _ => words,
+    };
+    let named = |word: &Text, name: &str| {
+        word.resolved(&|_| None)
+            .is_some_and(|word| word.ends_with(name))
+    };
+    let after = words
+        .get(1)
+        .is_some_and(|word| named(word, "supervisord-after.py"));
+    let end = words.iter().position(|word| {
+        named(word, "--") && word.resolved(&|_| None).is_some_and(|word| word == "--")
+    });
+    match end.filter(|end| after && *end + 1 < words.len()) {
+        Some(end) => &words[end + 1..],
+        None => words,
     }
 }
 

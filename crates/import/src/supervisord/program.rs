@@ -226,7 +226,11 @@ fn share(service: &mut Table, shared: &Shared, dockerfile: &Dockerfile) {
     if let Some(grace) = shared.grace.filter(|grace| *grace != 10 && *grace >= 0) {
         service.table("stop").set("grace", format!("{grace}s"));
     }
-    if let Some(attempts) = shared.attempts.filter(|attempts| *attempts > 0) {
+    // So many are as good as for ever, which is what stands without it.
+    if let Some(attempts) = shared
+        .attempts
+        .filter(|attempts| (1..100_000).contains(attempts))
+    {
         let restart = service.table("restart");
         restart.set("give-up", "stay");
         restart.set("attempts", attempts);

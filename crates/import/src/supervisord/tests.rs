@@ -193,3 +193,26 @@ fn what_supervisord_refuses_is_refused() {
         assert_eq!(refusal.name, "bad-import", "{conf}");
     }
 }
+
+#[test]
+fn what_landfall_writes_comes_back() {
+    let conf = "[supervisord]\nenvironment=PORT=\"8000\"\n[program:api]\ncommand=uvicorn app.main:app --port 8000\npriority=10\nstartretries=1000000\n\
+        [program:agent]\ncommand=nice -n 15 python3 %(here)s/supervisord-after.py http 8000 /health '' '' 1 5 -- python -m agent\npriority=20\nstartretries=1000000\n";
+    let found = read(&[("supervisord.conf", conf), ("requirements.txt", "")]).unwrap();
+    assert!(found.clean(), "{:?}", found.remarks);
+    insta::assert_snapshot!(found.text, @r#"
+    # From supervisord.conf. `landfall check` reads it, `landfall config` shows it with every default.
+    app = "shop"
+
+    [service.shop]
+    port = 8000  # as its command says; $PORT says it too
+
+    [service.shop.process.api]
+    command = "uvicorn app.main:app --port $PORT"
+
+    [service.shop.process.agent]
+    command  = "python -m agent"
+    after    = "api"  # as their priorities say; started once that is ready
+    priority = "low"
+    "#);
+}
