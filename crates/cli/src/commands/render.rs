@@ -1,7 +1,7 @@
 //! `landfall render`: the app as other tools' files. Writes all of them or none.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -31,7 +31,8 @@ pub fn run(context: &Context, arguments: &Render) -> Result {
     let folder = Folder(app_file.folder.clone());
     let into = arguments.out.clone().unwrap_or(app_file.folder.clone());
     let mut files: Vec<Laid> = Vec::new();
-    let mut notes = Vec::new();
+    let mut places: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    let (mut notes, mut noted) = (Vec::new(), BTreeSet::new());
     for format in formats(arguments) {
         let project = Seen {
             folder: &folder,
@@ -82,10 +83,15 @@ pub fn run(context: &Context, arguments: &Render) -> Result {
         }
         let command = command(format, &app.environment);
         for written in &rendered.files {
-            lay(&into, written, &command, arguments, &mut files)?;
+            let path = into.join(&written.path);
+            let earlier = places.get(&path).map(|at| &mut files[*at]);
+            if let Some(laid) = lay(path.clone(), written, &command, arguments, earlier)? {
+                places.insert(path, files.len());
+                files.push(laid);
+            }
         }
         for note in rendered.notes {
-            if !notes.contains(&note) {
+            if noted.insert((note.setting.clone(), note.said.clone())) {
                 notes.push(note);
             }
         }
@@ -209,19 +215,17 @@ struct Laid {
     command: String,
 }
 
-/// Looks at what stands there, and says what would.
+/// Looks at what stands there, and says what would. Two formats may each have lines for one list: then the
+/// second adds to what the `earlier` leaves, and nothing is given back.
 fn lay(
-    into: &Path,
+    path: PathBuf,
     written: &Written,
     command: &str,
     arguments: &Render,
-    files: &mut Vec<Laid>,
-) -> Result {
-    let path = into.join(&written.path);
-    // Two formats may each have lines for one list, and then the second adds to what the first leaves.
-    let earlier = files.iter().position(|file| file.path == path);
-    let before = match earlier {
-        Some(at) => Some(files[at].placed.text.clone()),
+    earlier: Option<&mut Laid>,
+) -> Result<Option<Laid>> {
+    let before = match &earlier {
+        Some(earlier) => Some(earlier.placed.text.clone()),
         None => read(&path)?,
     };
     let reports = arguments.diff;
@@ -235,26 +239,23 @@ fn lay(
         Error::new("foreign-file", format!("{} stays: {problem}", app_file::shown(&path)))
             .mend(format!("{command} --diff shows the difference, --force writes all the same, --out DIR elsewhere"))
     })?;
-    match earlier {
-        Some(at) => {
-            let file = &mut files[at];
-            if placed.change != Change::Unchanged {
-                file.placed.text = placed.text;
-                if file.placed.change == Change::Unchanged {
-                    file.placed.change = Change::Changed;
-                }
-            }
-        }
-        None => files.push(Laid {
+    let Some(earlier) = earlier else {
+        return Ok(Some(Laid {
             name: written.path.clone(),
             path,
             executable: written.executable,
             before: before.unwrap_or_default(),
             placed,
             command: command.to_owned(),
-        }),
+        }));
+    };
+    if placed.change != Change::Unchanged {
+        earlier.placed.text = placed.text;
+        if earlier.placed.change == Change::Unchanged {
+            earlier.placed.change = Change::Changed;
+        }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// The text of a file, where there is one.
