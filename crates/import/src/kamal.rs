@@ -323,7 +323,7 @@ impl<'a> Kamal<'a> {
                     );
                     self.found
                         .secrets
-                        .push("KAMAL_REGISTRY_PASSWORD".to_owned());
+                        .insert("KAMAL_REGISTRY_PASSWORD".to_owned());
                     login
                         .set(key, "${secret.KAMAL_REGISTRY_PASSWORD}")
                         .from(self.file, line);

@@ -7,6 +7,8 @@ mod program;
 mod tests;
 mod value;
 
+use std::collections::BTreeSet;
+
 use crate::{
     Imported, Input, Refusal, Remark, RemarkKind,
     draft::{self, Draft, Names},
@@ -18,7 +20,7 @@ use ini::Section;
 #[derive(Debug, Default)]
 struct Found {
     remarks: Vec<Remark>,
-    secrets: Vec<String>,
+    secrets: BTreeSet<String>,
 }
 
 impl Found {
@@ -100,7 +102,8 @@ pub fn import(input: &Input<'_>) -> Result<Imported, Refusal> {
     found
         .remarks
         .sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-    draft::settle(draft, found.remarks, found.secrets, &file)
+    let secrets = found.secrets.into_iter().collect();
+    draft::settle(draft, found.remarks, secrets, &file)
 }
 
 /// What of a Dockerfile matters here.

@@ -1,6 +1,8 @@
 //! What importers of trees (TOML, JSON, YAML) share: keys that are looked at once, and those that nobody
 //! has looked at; variables; times and sizes as other tools write them.
 
+use std::collections::BTreeSet;
+
 use landfall_app::units::Size;
 use landfall_redact::Secret;
 use landfall_secrets::dotenv::looks_secret;
@@ -17,7 +19,7 @@ pub(crate) struct Found<'a> {
     /// What is said.
     pub remarks: Remarks<'a>,
     /// Secrets whose values stood there.
-    pub secrets: Vec<String>,
+    pub secrets: BTreeSet<String>,
 }
 
 /// What becomes of a key that has no equal, as a table: its name and what is said.
@@ -28,7 +30,7 @@ impl<'a> Found<'a> {
     pub fn of(file: &'a str) -> Self {
         Self {
             remarks: Remarks::of(file),
-            secrets: Vec::new(),
+            secrets: BTreeSet::new(),
         }
     }
 
@@ -88,9 +90,7 @@ impl<'a> Found<'a> {
         }
         if looks_secret(name, &Secret::new(value.to_owned())) && !value.is_empty() {
             self.remarks.secret(line, key, name);
-            if !self.secrets.iter().any(|known| known == name) {
-                self.secrets.push(name.to_owned());
-            }
+            self.secrets.insert(name.to_owned());
             secrets
                 .unwrap_or(into)
                 .push("secrets", name)
@@ -111,7 +111,8 @@ impl<'a> Found<'a> {
 
     /// The end of the import.
     pub fn settle(self, draft: Draft) -> Result<Imported, Refusal> {
-        draft::settle(draft, self.remarks.list, self.secrets, self.remarks.file)
+        let secrets = self.secrets.into_iter().collect();
+        draft::settle(draft, self.remarks.list, secrets, self.remarks.file)
     }
 }
 

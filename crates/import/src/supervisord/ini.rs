@@ -1,5 +1,7 @@
 //! The file's form: what Python's `configparser` makes of it with supervisord's settings.
 
+use std::collections::BTreeMap;
+
 use crate::Refusal;
 
 /// A section and its keys.
@@ -13,6 +15,8 @@ pub struct Section {
     pub line: usize,
     /// Its keys in lower case, in the order in which they stand there first.
     pub keys: Vec<Key>,
+    /// Where each stands among them.
+    places: BTreeMap<String, usize>,
 }
 
 /// A key and its value.
@@ -29,7 +33,7 @@ pub struct Key {
 impl Section {
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&Key> {
-        self.keys.iter().find(|found| found.key == key)
+        self.places.get(key).map(|place| &self.keys[*place])
     }
 }
 
@@ -49,7 +53,7 @@ pub fn read(text: &str, file: &str, sections: &mut Vec<Section>) -> Result<(), R
     // The section, the key's place in it and how far it is indented.
     let mut section: Option<usize> = None;
     let mut key: Option<(usize, usize)> = None;
-    let mut known: std::collections::BTreeMap<String, usize> = sections
+    let mut known: BTreeMap<String, usize> = sections
         .iter()
         .enumerate()
         .map(|(index, section)| (section.name.clone(), index))
@@ -80,7 +84,7 @@ pub fn read(text: &str, file: &str, sections: &mut Vec<Section>) -> Result<(), R
                     name,
                     file: file.to_owned(),
                     line: index + 1,
-                    keys: Vec::new(),
+                    ..Section::default()
                 });
                 sections.len() - 1
             });
@@ -106,17 +110,13 @@ pub fn read(text: &str, file: &str, sections: &mut Vec<Section>) -> Result<(), R
             line: index + 1,
             key: name,
         };
-        let keys = &mut sections[at].keys;
-        let place = match keys.iter().position(|known| known.key == found.key) {
-            Some(place) => {
-                keys[place] = found;
-                place
-            }
-            None => {
-                keys.push(found);
-                keys.len() - 1
-            }
-        };
+        let Section { keys, places, .. } = &mut sections[at];
+        let next = keys.len();
+        let place = *places.entry(found.key.clone()).or_insert(next);
+        match keys.get_mut(place) {
+            Some(known) => *known = found,
+            None => keys.push(found),
+        }
         key = Some((place, indent));
     }
     Ok(())

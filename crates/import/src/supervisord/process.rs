@@ -171,8 +171,8 @@ impl Maker<'_> {
         let secrets = own.remove("secrets").map(|entry| entry.value);
         if let Some(Value::List(names)) = secrets {
             for name in names {
-                let there = matches!(service.get("secrets"), Some(Value::List(list)) if list.contains(&name));
-                if !there {
+                let Value::Text(name) = name else { continue };
+                if self.shared.secrets.insert(name.clone()) {
                     service.push("secrets", name).from(&section.file, key.line);
                 }
             }
@@ -180,11 +180,7 @@ impl Maker<'_> {
         if self.first {
             self.found.remarks.append(&mut quiet.remarks);
         }
-        for name in quiet.secrets {
-            if !self.found.secrets.contains(&name) {
-                self.found.secrets.push(name);
-            }
-        }
+        self.found.secrets.append(&mut quiet.secrets);
     }
 
     fn directory(&mut self, key: &Key, prefix: &mut Vec<String>) {

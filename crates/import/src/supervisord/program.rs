@@ -33,6 +33,8 @@ pub(super) struct Shared {
     pub grace: Option<i64>,
     pub attempts: Option<i64>,
     pub port: Option<u16>,
+    /// Those that the service was given for its processes.
+    pub secrets: BTreeSet<String>,
 }
 
 /// Brings the programs into a service as its processes.
@@ -417,9 +419,7 @@ pub(super) fn variable(
             "{name} stands here in plain text; only its name was taken over: landfall secrets set {name}"
         );
         found.say(RemarkKind::PlainSecret, section, line, &key, said);
-        if !found.secrets.iter().any(|known| known == name) {
-            found.secrets.push(name.to_owned());
-        }
+        found.secrets.insert(name.to_owned());
         // Of a process that isn't alone the service has it.
         table.push("secrets", name).from(&section.file, line);
         return true;
