@@ -307,7 +307,12 @@ impl Fly<'_> {
             self.found
                 .variable(&mut made, None, &key, line, &entry.key, &value);
             let secret = made.has("secrets");
-            for name in self.all() {
+            let into = if secret || of_image {
+                self.all()
+            } else {
+                Vec::new()
+            };
+            for name in into {
                 let service = self.services.entry(name).or_default();
                 if secret {
                     service
