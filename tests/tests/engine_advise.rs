@@ -215,6 +215,50 @@ fn a_mend_that_keeps_it_from_running_is_taken_back() {
 }
 
 #[test]
+fn a_scanner_that_is_there_is_asked() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let _alone = alone();
+    let world = World::new();
+    world.write("id_rsa", "a key");
+    world.write(".env", "A=b");
+    world.write(
+        "Dockerfile",
+        "FROM busybox:test\nWORKDIR /srv\nCOPY . .\nCOPY .env /srv/\nCMD [\"sleep\", \"1000\"]\n",
+    );
+    world.write("programs/trivy", "#!/bin/sh\necho '{\"Results\":[{\"Target\":\"x\",\"Vulnerabilities\":[{\"VulnerabilityID\":\"CVE-1\",\"Severity\":\"HIGH\"}]}]}'\n");
+    let programs = world.app().join("programs");
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(programs.join("trivy"), mode).expect("it is ours");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let path = format!("{}:{path}", programs.display());
+    let advise = ["image", "advise", "--json"];
+    let data = world
+        .landfall_with(&advise, &[("PATH", &path)], "")
+        .ok()
+        .data();
+    let found = finding(&data, "vulnerable-packages");
+    assert_eq!(found["severity"], "high");
+    assert_eq!(data["vulnerabilities"], "1 high by trivy");
+    // What the Dockerfile names itself can't be left out; what only lies there can.
+    let all = data["findings"].as_array().expect("there are findings");
+    let copied = |place: Value| {
+        all.iter()
+            .find(|finding| finding["name"] == "secret-copied" && finding["place"] == place)
+            .map(|finding| finding["mended"].clone())
+    };
+    assert_eq!(
+        copied(serde_json::json!({ "file": "id_rsa" })),
+        Some(true.into()),
+        "{data:#}"
+    );
+    assert_eq!(
+        copied(serde_json::json!({ "line": 4 })),
+        Some(false.into()),
+        "{data:#}"
+    );
+}
+
+#[test]
 fn a_build_that_fails_still_shows_what_the_file_shows() {
     let _alone = alone();
     let world = World::new();

@@ -166,13 +166,17 @@ fn dockerfile(context: &Context, arguments: &ImageAdvise, recipe: &Recipe) -> Re
         }
     };
     let mut findings = advise(&text, &project).map_err(bad)?;
-    measured(&mut findings, &stands.looked, &read, true);
     let mut taken = Mended {
         dockerfile: text.clone(),
         ignore: None,
         rules: BTreeSet::new(),
     };
-    for (without, mended) in plans {
+    // Where the one that stands doesn't run, nothing says whether the mended one would.
+    let untried = match stands.ran.well() {
+        true => 0,
+        false => plans.len().saturating_sub(1),
+    };
+    for (without, mended) in plans.into_iter().skip(untried) {
         if mended.dockerfile == text && mended.ignore.is_none() {
             break;
         }
@@ -220,12 +224,19 @@ fn dockerfile(context: &Context, arguments: &ImageAdvise, recipe: &Recipe) -> Re
     }
     if !stands.ran.well() {
         report.remarks.push(format!(
-            "as it stands it {}: whether the mended image runs can't be compared",
+            "as it stands it {}: whether a mended one runs can't be compared, so that only what doesn't change how it runs is mended",
             stands.ran.said()
         ));
     }
+    // What one place of a rule has mended, another may not.
     for finding in &mut findings {
-        finding.mended = taken.rules.contains(finding.name);
+        finding.mended &= taken.rules.contains(finding.name);
+    }
+    let known = findings.clone();
+    measured(&mut findings, &stands.looked, &read, true);
+    for finding in &mut findings {
+        let same = |other: &Finding| other.name == finding.name && other.place == finding.place;
+        finding.mended |= taken.rules.contains(finding.name) && !known.iter().any(same);
     }
     compared(&mut findings, &stands, report.mended.as_ref());
     report.findings = findings;
