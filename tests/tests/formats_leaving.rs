@@ -92,6 +92,16 @@ impl Drop for Stranger {
         if let Some(container) = self.container {
             let _ = self.sh(&format!("docker rm -f {container}"));
         }
+        // What the pages name; all of it was built here.
+        for image in [
+            "marketplace-backend",
+            "marketplace-telegram",
+            "union-action-all",
+            "union-action",
+            "ghcr.io/trakrf/spec-editor:latest",
+        ] {
+            let _ = self.sh(&format!("docker rmi {image}"));
+        }
     }
 }
 
