@@ -5,9 +5,10 @@ use std::{
     io::Write as _,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
-use landfall_tests::{World, wait};
+use landfall_tests::{LIMIT, World, wait};
 use serde_json::Value;
 
 const BACKUP: &str = "backup = { schedule = \"0 3 * * *\", keep = \"7d\", to = \"kept\" }";
@@ -84,19 +85,10 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn what_was_backed_up_comes_back_here_and_on_an_empty_machine() {
+fn what_was_backed_up_comes_back() {
     let Some(world) = world() else { return };
     // Whoever can read the secrets can read the backups.
-    world.landfall(&["secrets", "keygen"]).ok();
-    let key = world.user().join(".config/landfall/key");
-    let text = fs::read_to_string(&key).expect("it was made");
-    let public = text
-        .lines()
-        .find_map(|line| line.strip_prefix("# public key: "))
-        .expect("it says so");
-    world
-        .landfall(&["secrets", "recipients", "add", "me", public])
-        .ok();
+    recipient(&world);
     world.landfall(&["deploy"]).ok();
     world
         .landfall(&["status"])
@@ -149,29 +141,202 @@ fn what_was_backed_up_comes_back_here_and_on_an_empty_machine() {
         .collect();
     let safety = reasons.iter().filter(|reason| *reason == "before-restore");
     assert_eq!(safety.count(), 2, "{reasons:?}");
+}
 
-    // The same file and the store alone, with that person's key.
-    let Some(other) = self::world() else { return };
-    other.landfall(&["deploy"]).ok();
-    let from = store.display().to_string();
-    other
-        .landfall(&["backup", "list", "--from", &from])
+/// What an app's migration does: it says in the database what it found there.
+const MIGRATION: &str = "create table if not exists notes (number int, text text); \
+    create table if not exists migrated (found bigint); \
+    insert into migrated select count(*) from notes";
+
+/// The fixture with a migration, its database and its cache backed up to `to`.
+fn migrating(to: &str, more: &str) -> Option<World> {
+    let world = world()?;
+    let kept = format!("to = \"{to}\"");
+    let file = world.read("landfall.toml").replace("to = \"kept\"", &kept);
+    let migrate = format!(
+        "migrate = '''/usr/bin/psql -X \"$DATABASE_URL\" -v ON_ERROR_STOP=1 -qc \"{MIGRATION}\"'''\n{more}"
+    );
+    let file = file.replace("uses =", &format!("{migrate}uses ="));
+    world.write("landfall.toml", &file);
+    Some(world)
+}
+
+/// A key of its user, who is let in to the secrets, and so to the backups.
+fn recipient(world: &World) -> PathBuf {
+    world.landfall(&["secrets", "keygen"]).ok();
+    let key = world.user().join(".config/landfall/key");
+    let text = fs::read_to_string(&key).expect("it was made");
+    let public = text
+        .lines()
+        .find_map(|line| line.strip_prefix("# public key: "))
+        .expect("it says so");
+    world
+        .landfall(&["secrets", "recipients", "add", "me", public])
+        .ok();
+    key
+}
+
+/// A store with a backup of a database and of a cache, whose machine is lost; and the key to it.
+fn lost() -> Option<(World, String, String)> {
+    let world = migrating("kept", "")?;
+    let key = recipient(&world).display().to_string();
+    world.landfall(&["deploy"]).ok();
+    sql(
+        &world,
+        "insert into notes select n, 'note ' || n from generate_series(1, 1000) n",
+    );
+    redis(&world, &["set", "note", "kept"]);
+    world.landfall(&["backup", "now"]).ok();
+    world.landfall(&["down", "--purge", "--yes"]).ok();
+    let store = world.app().join("kept").display().to_string();
+    Some((world, store, key))
+}
+
+const MIGRATED: &str = "select string_agg(found::text, ',' order by found) from migrated";
+
+#[test]
+fn an_empty_machine_gets_its_data_before_anything_is_deployed() {
+    let Some((_lost, store, key)) = lost() else {
+        return;
+    };
+    let Some(world) = migrating("kept", "secrets = [\"TOKEN\"]\n") else {
+        return;
+    };
+    // The bucket can be looked at before anything else.
+    world
+        .landfall(&["backup", "list", "--from", &store])
         .ok()
-        .says(&["1 table, 1000 rows"]);
-    other
+        .says(&["2 tables, 1001 rows", "1 key"]);
+    world
         .landfall(&[
-            "backup", "restore", "latest", "postgres", "--from", &from, "--yes",
+            "backup", "restore", "latest", "postgres", "--from", &store, "--key", &key,
         ])
         .exits(6)
+        .says(&["not-confirmed", "isn't deployed"]);
+    let refused = ["backup", "restore", "latest", "postgres", "--from", &store];
+    world
+        .landfall(&[&refused[..], &["--yes"]].concat())
+        .exits(6)
         .says(&["not-a-recipient"]);
-    let key = key.display().to_string();
     for subject in ["postgres", "redis"] {
-        let restore = ["backup", "restore", "latest", subject, "--from", &from];
-        other
+        let restore = ["backup", "restore", "latest", subject, "--from", &store];
+        world
             .landfall(&[&restore[..], &["--key", &key, "--yes"]].concat())
-            .ok();
+            .ok()
+            .says(&["compared", "landfall deploy", "migrations"]);
     }
-    kept(&other);
+    // Nothing of the app ran.
+    assert_eq!(world.status()["condition"], "empty");
+    assert_eq!(world.fixtures(), 0);
+    kept(&world);
+    assert_eq!(sql(&world, MIGRATED), "0");
+    // The secret of a service isn't needed for its data, and is for itself.
+    let ran = world
+        .landfall(&["deploy"])
+        .says(&["missing-secret", "TOKEN"]);
+    assert_ne!(ran.code, 0, "{ran}");
+    world
+        .landfall_with(&["secrets", "set", "TOKEN"], &[], "a-token-of-it\n")
+        .ok();
+    world.landfall(&["deploy"]).ok();
+    assert_eq!(world.version(), "one");
+    kept(&world);
+    assert_eq!(sql(&world, MIGRATED), "0,1000");
+    // What was made for the restoration was never built.
+    let ran = world.landfall(&["rollback", "1"]);
+    assert_ne!(ran.code, 0, "{ran}");
+    ran.says(&["release-pruned"]);
+    world
+        .landfall(&[
+            "backup", "restore", "redis", "--from", &store, "--key", &key, "--yes",
+        ])
+        .ok()
+        .says(&["The app runs again"]);
+    kept(&world);
+}
+
+#[test]
+fn a_host_that_dies_while_it_provisions_for_a_restoration_goes_on() {
+    let Some((_lost, store, key)) = lost() else {
+        return;
+    };
+    for (step, point) in [
+        ("preflight", "after"),
+        ("lock", "after"),
+        ("provision", "before"),
+        ("provision", "after"),
+        ("unlock", "before"),
+        ("unlock", "after"),
+    ] {
+        let Some(world) = migrating("kept", "") else {
+            return;
+        };
+        let fault = format!("{step}@1:kill-{point}");
+        let restore = [
+            "backup", "restore", "latest", "postgres", "--from", &store, "--key", &key, "--yes",
+        ];
+        // A host that is started later has no fault.
+        let faults = [("LANDFALL_FAULTS", fault.as_str())];
+        world.landfall_with(&["host", "start"], &faults, "").ok();
+        // Whether it follows to the end or gives up: the host is killed under it.
+        world.landfall(&restore);
+        let outcome = wait("its end", || {
+            world.landfall(&["host", "start"]);
+            let ran = world.landfall(&["deployments", "1", "--json"]);
+            let ended = (ran.code == 0).then(|| ran.data()["summary"]["outcome"].clone())?;
+            ended.as_str().map(str::to_owned)
+        });
+        // Where nothing was changed yet it ends, and else it goes on.
+        let expected = match step {
+            "preflight" | "lock" => "refused",
+            _ => "done",
+        };
+        assert_eq!(outcome, expected, "{fault}");
+        wait("a restoration that goes through", || {
+            (world.landfall(&restore).code == 0).then_some(())
+        });
+        assert_eq!(world.status()["lock"], Value::Null, "{fault}");
+        assert_eq!(world.fixtures(), 0, "{fault}");
+        assert_eq!(sql(&world, MIGRATED), "0", "{fault}");
+        world.landfall(&["deploy"]).ok();
+        assert_eq!(sql(&world, MIGRATED), "0,1000", "{fault}");
+    }
+}
+
+#[test]
+fn a_restoration_before_the_first_deployment_that_is_cut_off_can_be_done_again() {
+    let Some((_lost, store, key)) = lost() else {
+        return;
+    };
+    let Some(world) = migrating("kept", "") else {
+        return;
+    };
+    let restore = [
+        "backup", "restore", "latest", "postgres", "--from", &store, "--key", &key, "--yes",
+    ];
+    let running = world.spawn(&restore, &[]);
+    wait("the restoration itself", || {
+        let reason = world.status()["lock"]["reason"].clone();
+        let begun = reason == "restoring a backup" || running.said().contains("compared");
+        begun.then_some(())
+    });
+    world.kill_host();
+    drop(running);
+    world.landfall(&["host", "start"]).ok();
+    // The lock of the host that died frees itself after half a minute.
+    let begun = Instant::now();
+    while begun.elapsed() < 2 * LIMIT {
+        let ran = world.landfall(&restore);
+        if ran.code == 0 {
+            break;
+        }
+        ran.says(&["locked", "restoring a backup"]);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    world.landfall(&["deploy"]).ok();
+    let count = "select count(*), max(text) from notes";
+    assert_eq!(sql(&world, count), "1000|note 999");
+    assert_eq!(sql(&world, MIGRATED), "0,1000");
 }
 
 #[test]

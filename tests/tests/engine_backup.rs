@@ -96,6 +96,64 @@ fn a_database_a_cache_and_a_volume_in_containers_come_back() {
 }
 
 #[test]
+fn what_ran_in_containers_comes_back_on_a_machine_where_nothing_was_deployed() {
+    let (lost, volume, app) = world();
+    fs::write(volume.join("note"), "kept").expect("it is ours");
+    sql(
+        &lost,
+        "create table notes (text text); insert into notes values ('kept')",
+    );
+    redis(&lost, &["set", "note", "kept"]);
+    lost.landfall(&["backup", "now"]).ok();
+    // The key of the machine itself, which was kept elsewhere.
+    let key = lost.folder().join("kept.key");
+    fs::copy(lost.home().join("backup.key"), &key).expect("it is there");
+    let file = lost.read("landfall.toml");
+    lost.landfall(&["down", "--purge", "--yes"]).ok();
+    let (store, key) = (
+        lost.app().join("kept").display().to_string(),
+        key.display().to_string(),
+    );
+
+    let world = World::new();
+    world.write("landfall.toml", &file);
+    world
+        .landfall(&["backup", "list", "--from", &store])
+        .ok()
+        .says(&["1 table, 1 row", "1 key", "2 files"]);
+    for subject in ["postgres", "redis", "web.data"] {
+        let restore = ["backup", "restore", "latest", subject, "--from", &store];
+        world
+            .landfall(&[&restore[..], &["--key", &key, "--yes"]].concat())
+            .ok()
+            .says(&["compared", "landfall deploy"]);
+    }
+    // Nothing runs but what was restored.
+    let home = format!("label=landfall.home={}", world.home().display());
+    let names = docker(&["ps", "--filter", &home, "--format", "{{.Names}}"]);
+    assert!(
+        names.contains("postgres") && names.contains("redis") && !names.contains("web"),
+        "{names}"
+    );
+    let kept = || {
+        assert_eq!(sql(&world, "select text from notes"), "kept");
+        assert_eq!(redis(&world, &["get", "note"]), "kept");
+    };
+    kept();
+    world.landfall(&["deploy"]).ok();
+    kept();
+    let volume = world
+        .home()
+        .join("apps")
+        .join(&app)
+        .join("volumes/local/web/data");
+    assert_eq!(
+        fs::read_to_string(volume.join("note")).ok().as_deref(),
+        Some("kept")
+    );
+}
+
+#[test]
 fn a_restoration_whose_host_dies_is_undone_and_the_app_starts_again() {
     let (world, volume, _) = world();
     let put = |text: &str| fs::write(volume.join("note"), text).expect("it is ours");

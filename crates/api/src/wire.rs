@@ -226,6 +226,10 @@ pub struct Submission {
     /// The public keys of those who can read the app's secrets: backups are encrypted to them too.
     #[serde(default)]
     pub recipients: Vec<String>,
+    /// Only its backing services, where nothing is deployed yet: no release goes live, nothing was
+    /// built, and only the secrets of its data are needed.
+    #[serde(default)]
+    pub provision_only: bool,
 }
 
 impl std::fmt::Debug for Submission {

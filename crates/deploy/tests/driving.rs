@@ -337,6 +337,77 @@ fn killed_at_any_fault_point_and_taken_up_the_old_or_the_new_serves() {
     }
 }
 
+/// A rollout that provisions and nothing else: no release goes live by it.
+fn provisioning() -> Rollout {
+    Rollout {
+        purpose: Purpose::Provision,
+        previous: None,
+        steps: vec![Step::Preflight, Step::Lock, Step::Provision, Step::Unlock],
+        ..rollout()
+    }
+}
+
+/// Nothing that serves was touched, the lock is free, and what was provisioned stays.
+fn check_provisioned(machine: &Machine, outcome: Outcome, context: &str) {
+    let state = machine.state.lock().unwrap();
+    assert!(
+        state.old_runs && !state.new_runs && state.live == OLD,
+        "{context}"
+    );
+    assert!(!state.locked, "{context}: still locked");
+    let back = |(_, direction): &(Step, Direction)| *direction == Direction::Undo;
+    assert!(!state.done.iter().any(back), "{context}: {:?}", state.done);
+    let done = state.done.contains(&(Step::Provision, Direction::Forward));
+    assert_eq!(done, outcome == Outcome::Done, "{context}");
+}
+
+#[test]
+fn killed_at_any_point_of_provisioning_and_taken_up_it_goes_on() {
+    for step in provisioning().steps {
+        for kind in ["kill-before", "kill-after"] {
+            let text = format!("{step}:{kind}");
+            let faults = Faults::from_text(&text).unwrap().with_kill(|| {});
+            let (machine, journal) = (Machine::new(), Memory::default());
+            assert!(matches!(
+                run(drive(&provisioning(), &machine, &journal, &faults)),
+                Err(DriveError::Killed(_))
+            ));
+            let none = Faults::none();
+            let outcome = run(take_up(&provisioning(), &machine, &journal, &none)).unwrap();
+            let expected = match step {
+                Step::Preflight | Step::Lock => Outcome::Refused,
+                _ => Outcome::Done,
+            };
+            assert_eq!(outcome, expected, "{text}");
+            check_provisioned(&machine, outcome, &text);
+        }
+    }
+}
+
+#[test]
+fn crashed_after_any_record_of_provisioning_it_ends_whole() {
+    for records in 0..9 {
+        for fails in [None, Some((Step::Provision, Direction::Forward))] {
+            let machine = Machine {
+                fails,
+                ..Machine::new()
+            };
+            let journal = Memory {
+                full_after: Some(records),
+                ..Memory::default()
+            };
+            let _ = run(drive(&provisioning(), &machine, &journal, &Faults::none()));
+            let journal = Memory {
+                full_after: None,
+                ..journal
+            };
+            let none = Faults::none();
+            let outcome = run(take_up(&provisioning(), &machine, &journal, &none)).unwrap();
+            check_provisioned(&machine, outcome, &format!("{records} records, {fails:?}"));
+        }
+    }
+}
+
 #[test]
 fn killed_in_the_undo_and_taken_up_it_is_undone_to_its_end() {
     for text in [

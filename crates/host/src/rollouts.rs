@@ -1,11 +1,13 @@
 //! Rollouts: begun on request, driven to their end in the background, taken up where a host that
 //! died left them.
 
+mod needed;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use landfall_api::wire::{Accepted, Change, Rollback, Submission};
 use landfall_app::{
-    App, Name,
+    Name,
     model::{Replicas, Strategy},
 };
 use landfall_deploy::{DriveError, drive};
@@ -13,9 +15,10 @@ use landfall_ledger::{Begin, Finish, InstanceState, LedgerError};
 use landfall_redact::Secret;
 use landfall_release::{
     EventKind, Failure, Journal as _, MadeBy, Outcome, Purpose, Release, Rollout, Step, cause,
-    steps_for,
+    steps_for, steps_to_provision,
 };
 
+use self::needed::{missing, needed_by_data, none_missing, used};
 use crate::{
     backing, backups,
     host::{Host, ledger_failed, unknown_service},
@@ -24,7 +27,6 @@ use crate::{
     lifecycle::refuse_ending,
     report::remark,
     routes::Serving,
-    specification::missing_secret,
     steps::{commands, instances, switch},
     target::ProcessTarget,
     watcher,
@@ -40,10 +42,16 @@ pub fn submit(host: &Arc<Host>, submission: Submission) -> Result<Accepted, Fail
         prepared,
         attached,
         recipients,
+        provision_only,
     } = submission;
     let (app, environment) = (content.app.app.clone(), content.app.environment.clone());
     refuse_busy(host, &app, &environment)?;
-    missing(&content.app, &secrets)?;
+    if provision_only {
+        refuse_deployed(host, &app, &environment)?;
+        none_missing(&content.app, needed_by_data(&content.app), &secrets)?;
+    } else {
+        missing(&content.app, &secrets)?;
+    }
     jobs::refuse_bad(&content.app)?;
     host.ledger
         .ensure_environment(&app, &environment, &folder)
@@ -65,11 +73,16 @@ pub fn submit(host: &Arc<Host>, submission: Submission) -> Result<Accepted, Fail
     let again = live
         .as_ref()
         .is_some_and(|live| live.number == release.number);
-    let purpose = if again {
-        Purpose::Restart
-    } else {
-        Purpose::Deploy
+    let purpose = match (provision_only, again) {
+        (true, _) => Purpose::Provision,
+        (false, true) => Purpose::Restart,
+        (false, false) => Purpose::Deploy,
     };
+    if provision_only {
+        // It was never built: nobody can go back to it.
+        let pruned = host.ledger.mark_pruned(&app, &environment, release.number);
+        pruned.map_err(ledger_failed)?;
+    }
     let prepared = serde_json::to_value(prepared).ok();
     begin(host, &release, purpose, by, prepared)
 }
@@ -267,6 +280,44 @@ pub fn live(host: &Host, app: &Name, environment: &Name) -> Result<Release, Fail
     live.ok_or_else(|| not_deployed(app, environment))
 }
 
+/// The release that says what an environment's data is: the live one, or where nothing was ever
+/// deployed the newest, whose backing services are there.
+pub fn of_data(host: &Host, app: &Name, environment: &Name) -> Result<Release, Failure> {
+    let live = host
+        .ledger
+        .live_release(app, environment)
+        .map_err(ledger_failed)?;
+    if let Some(live) = live {
+        return Ok(live);
+    }
+    let releases = host
+        .ledger
+        .releases(app, environment)
+        .map_err(ledger_failed)?;
+    match releases.first() {
+        Some(newest) => host.release(app, environment, newest.number),
+        None => Err(not_deployed(app, environment)),
+    }
+}
+
+/// Refuses to provision for itself what a release does that is live.
+fn refuse_deployed(host: &Host, app: &Name, environment: &Name) -> Result<(), Failure> {
+    let live = host
+        .ledger
+        .live_release(app, environment)
+        .map_err(ledger_failed)?;
+    match live {
+        None => Ok(()),
+        Some(live) => Err(Failure::new(
+            "already-live",
+            format!(
+                "release {} of {app} is live in {environment}: its backing services are there",
+                live.number
+            ),
+        )),
+    }
+}
+
 /// Nothing is deployed there.
 pub fn not_deployed(app: &Name, environment: &Name) -> Failure {
     let command = match environment.as_str() {
@@ -278,75 +329,6 @@ pub fn not_deployed(app: &Name, environment: &Name) -> Failure {
         format!("{app} isn't deployed in {environment}"),
     )
     .with("mend", command)
-}
-
-/// Whether any service is given this secret.
-fn used(app: &App, name: &str) -> bool {
-    needed(app).contains_key(name)
-}
-
-/// The secrets that services and backing services are given, and whether a deployment goes on without each.
-fn needed(app: &App) -> BTreeMap<&str, bool> {
-    let mut needed = BTreeMap::new();
-    for service in app.services.values() {
-        for (name, of) in &service.secrets {
-            let optional = needed.entry(name.as_str()).or_insert(true);
-            *optional &= of.optional;
-        }
-        let values = service.env.values().chain(
-            service
-                .processes
-                .iter()
-                .flat_map(|process| process.env.values()),
-        );
-        for value in values {
-            let landfall_app::Value::Text(template) = value else {
-                continue;
-            };
-            for reference in template.references() {
-                if let landfall_app::Reference::Secret(name) = reference {
-                    needed.insert(name, false);
-                }
-            }
-        }
-    }
-    for backing in app.backing.values() {
-        for value in backing.url.iter().chain(backing.env.values()) {
-            if let landfall_app::Value::Text(template) = value {
-                for reference in template.references() {
-                    if let landfall_app::Reference::Secret(name) = reference {
-                        needed.insert(name, false);
-                    }
-                }
-            }
-        }
-    }
-    for (_, backup) in app.backups() {
-        for name in backup.secrets() {
-            needed.insert(name, false);
-        }
-    }
-    needed
-}
-
-/// Names all missing secrets together, before anything starts.
-fn missing(app: &App, values: &BTreeMap<String, String>) -> Result<(), Failure> {
-    let missing: Vec<_> = needed(app)
-        .into_iter()
-        .filter(|(name, optional)| !optional && !values.contains_key(*name))
-        .map(|(name, _)| name)
-        .collect();
-    match missing.as_slice() {
-        [] => Ok(()),
-        [name] => Err(missing_secret(name, app)),
-        names => {
-            let message = format!("{} have no value for {}", names.join(", "), app.environment);
-            Err(Failure::new("missing-secret", message).with(
-                "mend",
-                format!("landfall secrets set NAME -e {}", app.environment),
-            ))
-        }
-    }
 }
 
 /// Keeps values at rest; answers their versions.
@@ -383,7 +365,9 @@ fn begin(
         .live_release(&app.app, &app.environment)
         .map_err(ledger_failed)?;
     let mut steps = steps_for(app, before.is_some());
-    if purpose != Purpose::Deploy {
+    if purpose == Purpose::Provision {
+        steps = steps_to_provision(app);
+    } else if purpose != Purpose::Deploy {
         // The database has seen this release's migrations, or a later one's.
         steps.retain(|step| *step != Step::Migrate);
     }
@@ -424,7 +408,7 @@ pub async fn run(host: Arc<Host>, rollout: Rollout, found_unfinished: bool) {
                 Outcome::Done => None,
                 _ => cause(&rollout, &records)
                     .cloned()
-                    .or_else(|| found_unfinished.then(cut_off)),
+                    .or_else(|| found_unfinished.then(|| cut_off(&rollout))),
             };
             (outcome, failure)
         }
@@ -438,7 +422,10 @@ pub async fn run(host: Arc<Host>, rollout: Rollout, found_unfinished: bool) {
             return;
         }
     };
-    if let (Outcome::Undone, Some(why)) = (outcome, &failure) {
+    // Where no release was to go live, nothing was built that a hook could run in.
+    if rollout.goes_live()
+        && let (Outcome::Undone, Some(why)) = (outcome, &failure)
+    {
         commands::after_failure(&host, &rollout, why).await;
     }
     // What is live may be another release, or run again.
@@ -496,12 +483,13 @@ async fn take_up(
     }
 }
 
-fn cut_off() -> Failure {
-    Failure::new(
-        "host-died",
-        "the host ended while this deployment was under way, before the switch",
-    )
-    .with("mend", "deploy again")
+fn cut_off(rollout: &Rollout) -> Failure {
+    let (when, mend) = match rollout.goes_live() {
+        true => (", before the switch", "deploy again"),
+        false => ("", "landfall backup restore again"),
+    };
+    let message = format!("the host ended while this deployment was under way{when}");
+    Failure::new("host-died", message).with("mend", mend)
 }
 
 /// Requests and failed ones of an environment so far.

@@ -12,7 +12,8 @@ use crate::{
 /// What comes next in a rollout, by its records so far.
 ///
 /// Forward through its steps; after a failure back through those that were started, newest first.
-/// What was found unfinished goes on if its switch has happened, and else back. An undo that fails
+/// What was found unfinished goes on if its switch has happened, or if it changed something and has
+/// none; and else back. An undo that fails
 /// doesn't keep the others from being undone, but where the traffic can't be moved back, what it
 /// is on stays. What was found unfinished takes its lock again first; the lock is given back last,
 /// either way.
@@ -178,7 +179,7 @@ impl State {
             if !switched {
                 self.settled.remove(&Step::Switch);
             }
-        } else if !switched {
+        } else if !switched && (rollout.goes_live() || self.changed_nothing()) {
             self.turn_around();
         }
     }

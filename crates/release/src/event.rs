@@ -192,4 +192,7 @@ pub enum Purpose {
     Scale,
     /// Other secrets.
     Secrets,
+    /// Backing services alone, into which a backup is restored before anything is deployed: no
+    /// release goes live.
+    Provision,
 }

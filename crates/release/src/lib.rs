@@ -24,4 +24,4 @@ pub use release::{
 };
 pub use rollout::{Decision, Direction, Outcome, Record, Rollout, Step};
 pub use run::{RunKind, RunOutcome};
-pub use steps::steps_for;
+pub use steps::{steps_for, steps_to_provision};

@@ -36,6 +36,14 @@ pub struct Rollout {
     pub steps: Vec<Step>,
 }
 
+impl Rollout {
+    /// Whether a release goes live by it. Without a switch nothing that serves is touched, so that
+    /// there is nothing to go back to either.
+    pub fn goes_live(&self) -> bool {
+        self.steps.contains(&Step::Switch)
+    }
+}
+
 fn yes() -> bool {
     true
 }

@@ -50,3 +50,12 @@ pub fn steps_for(app: &App, previous: bool) -> Vec<Step> {
         .filter_map(|(step, has)| has.then_some(step))
         .collect()
 }
+
+/// The steps of a rollout that brings an app's backing services up and nothing else: no command of
+/// the app runs, and no release goes live.
+pub fn steps_to_provision(app: &App) -> Vec<Step> {
+    let of_data = [Step::Preflight, Step::Lock, Step::Provision, Step::Unlock];
+    let mut steps = steps_for(app, false);
+    steps.retain(|step| of_data.contains(step));
+    steps
+}

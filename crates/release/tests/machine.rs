@@ -174,6 +174,16 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     })
 }
 
+/// The steps of a rollout that provisions and nothing else.
+fn provisioning() -> impl Strategy<Value = Vec<Step>> {
+    subsequence(PROVISIONING.to_vec(), 0..=4).prop_map(|chosen| {
+        let always = [Step::Lock, Step::Unlock];
+        let mut steps = PROVISIONING.to_vec();
+        steps.retain(|step| always.contains(step) || chosen.contains(step));
+        steps
+    })
+}
+
 fn fates(forgets: bool) -> impl Strategy<Value = Vec<Fate>> {
     let fate = prop_oneof![
         12 => Just(Fate::Well),
@@ -268,7 +278,26 @@ proptest! {
     }
 
     #[test]
-    fn the_lock_is_given_back_last(steps in steps(), fates in fates(true)) {
+    fn without_a_switch_nothing_that_serves_is_touched(steps in provisioning(), fates in fates(false)) {
+        let rollout = rollout(steps.clone());
+        let Run { records, world, outcome, .. } = run(&rollout, &fates);
+        prop_assert_eq!(world, World { old_runs: true, new_runs: false, live: OLD });
+        prop_assert!(!has(&records, |_, direction| direction == Direction::Undo, "started"));
+        // Cut off, it goes on where it was: only what failed is undone.
+        let expected = if !steps.contains(&Step::Provision) {
+            outcome
+        } else if forward(&records, Step::Provision, "finished") {
+            Outcome::Done
+        } else if forward(&records, Step::Provision, "failed") {
+            Outcome::Undone
+        } else {
+            Outcome::Refused
+        };
+        prop_assert_eq!(outcome, expected, "{:?}", records);
+    }
+
+    #[test]
+    fn the_lock_is_given_back_last(steps in prop_oneof![steps(), provisioning()], fates in fates(true)) {
         let rollout = rollout(steps);
         let Run { records, .. } = run(&rollout, &fates);
         let last = records.iter().rev().find_map(|record| match record {
@@ -281,7 +310,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_done_without_the_lock_after_a_crash(steps in steps(), fates in fates(true)) {
+    fn nothing_is_done_without_the_lock_after_a_crash(steps in prop_oneof![steps(), provisioning()], fates in fates(true)) {
         let rollout = rollout(steps);
         let Run { records, .. } = run(&rollout, &fates);
         for (index, record) in records.iter().enumerate() {
@@ -295,7 +324,7 @@ proptest! {
     }
 
     #[test]
-    fn every_prefix_can_be_taken_up(steps in steps(), fates in fates(true), cut in 0usize..200, live in 5u64..9) {
+    fn every_prefix_can_be_taken_up(steps in prop_oneof![steps(), provisioning()], fates in fates(true), cut in 0usize..200, live in 5u64..9) {
         let rollout = rollout(steps);
         let mut records = run(&rollout, &fates).records;
         records.truncate(cut);
@@ -312,7 +341,7 @@ proptest! {
     }
 
     #[test]
-    fn never_turns_from_back_to_forward(steps in steps(), fates in fates(true)) {
+    fn never_turns_from_back_to_forward(steps in prop_oneof![steps(), provisioning()], fates in fates(true)) {
         let rollout = rollout(steps);
         let records = run(&rollout, &fates).records;
         let back: Vec<_> =
@@ -322,6 +351,8 @@ proptest! {
 }
 
 const ALL: [Step; 16] = Step::ALL;
+
+const PROVISIONING: [Step; 4] = [Step::Preflight, Step::Lock, Step::Provision, Step::Unlock];
 
 #[test]
 fn a_rollout_that_goes_well_performs_all_steps_in_order() {
@@ -425,6 +456,26 @@ fn taken_up_after_the_switch_it_goes_on_and_before_it_goes_back() {
             _ => Outcome::Done,
         };
         assert_eq!(run.outcome, expected, "{step}");
+    }
+}
+
+#[test]
+fn taken_up_without_a_switch_it_goes_on_once_it_changed_something() {
+    for (index, step) in PROVISIONING.into_iter().enumerate() {
+        for crash in [
+            Fate::CrashBefore,
+            Fate::CrashAfterEffect,
+            Fate::CrashAfterRecord,
+        ] {
+            let mut fates = vec![Fate::Well; index];
+            fates.push(crash);
+            let run = run(&rollout(PROVISIONING.to_vec()), &fates);
+            let expected = match step {
+                Step::Preflight | Step::Lock => Outcome::Refused,
+                _ => Outcome::Done,
+            };
+            assert_eq!(run.outcome, expected, "{step} {crash:?}");
+        }
     }
 }
 

@@ -189,6 +189,6 @@ pub struct BackupRestored {
     pub drop: String,
     /// The dump that was made of it before.
     pub safety: Option<String>,
-    /// The deployment that starts the app again.
+    /// The deployment that starts the app again; none where nothing is deployed yet.
     pub deployment: Option<super::Accepted>,
 }

@@ -4,9 +4,12 @@ use std::{fs, io::Write as _};
 
 use landfall_api::{
     Client, path,
-    wire::backup::{
-        BackupNews, BackupRestored, BackupStore, BackupSummary, Backups, BackupsBegun, MakeBackup,
-        RestoreBackup, VerifyBackup,
+    wire::{
+        Accepted,
+        backup::{
+            BackupNews, BackupRestored, BackupStore, BackupSummary, Backups, BackupsBegun,
+            MakeBackup, RestoreBackup, VerifyBackup,
+        },
     },
 };
 use landfall_secrets::{FILE_NAME, SecretsFile};
@@ -14,9 +17,10 @@ use landfall_secrets::{FILE_NAME, SecretsFile};
 use crate::{
     app_file,
     arguments::{Backup, BackupFrom, BackupRestore},
+    commands::deploy,
     context::{Context, Place},
     exit::Exit,
-    follow, host,
+    follow, host, prepare,
     report::{Error, Result},
     view::{
         backup::{self as view, Bar},
@@ -27,8 +31,15 @@ use crate::{
 
 pub fn run(context: &Context, command: &Backup) -> Result {
     let place = app_file::place(context)?;
+    if let Backup::Restore(arguments) = command {
+        return restore(context, &place, arguments);
+    }
     context.block_on(async {
-        let (client, _) = host::again(context).await?;
+        let client = match command {
+            // A store is looked at where nothing was ever deployed, too.
+            Backup::List(arguments) if arguments.from.from.is_some() => ensured(context).await?.0,
+            _ => host::again(context).await?.0,
+        };
         let desk = Desk {
             context,
             client: &client,
@@ -38,10 +49,89 @@ pub fn run(context: &Context, command: &Backup) -> Result {
             Backup::Now(arguments) => desk.now(arguments.subject.clone()).await,
             Backup::List(arguments) => desk.list(&arguments.from).await,
             Backup::Verify(arguments) => desk.verify(arguments.id.clone()).await,
-            Backup::Restore(arguments) => desk.restore(arguments).await,
+            Backup::Restore(_) => Ok(()),
             Backup::Key => desk.key().await,
         }
     })
+}
+
+/// Puts a backup back. Where nothing is deployed yet its backing services are made for it first;
+/// the app itself isn't started, so that no migration meets an empty database.
+fn restore(context: &Context, place: &Place, arguments: &BackupRestore) -> Result {
+    let (client, known, deployed) = context.block_on(async {
+        let (client, started) = ensured(context).await?;
+        let status = deploy::status(&client, place).await?;
+        let deployed = status.as_ref().is_some_and(|status| status.live.is_some());
+        if !deployed {
+            follow::carry_on(context, &client, place, started).await?;
+        }
+        Ok((client, status.is_some(), deployed))
+    })?;
+    let key = match &arguments.key {
+        None => None,
+        Some(file) => Some(
+            fs::read_to_string(file).map_err(|error| Error::file(file, "can't read", &error))?,
+        ),
+    };
+    let (id, subject) = which(arguments);
+    let what = subject.as_deref().unwrap_or("what is backed up");
+    let (app, environment) = (&place.app, &place.environment);
+    let by = id.as_deref().unwrap_or("its last verified backup");
+    let question = match deployed {
+        true => format!(
+            "The app stands still while {what} of {app}, {environment} is replaced by {by}; what is there now is kept beside it."
+        ),
+        false => format!(
+            "{app} isn't deployed in {environment} yet: its backing services are made, and {what} becomes {by}."
+        ),
+    };
+    if !arguments.yes && !confirmed(context, &question)? {
+        context.output.say("Nothing was changed.");
+        return Err(Error::said(Exit::Refused));
+    }
+    if !deployed {
+        provision(context, place, &client)?;
+    }
+    let asked = RestoreBackup {
+        id,
+        subject,
+        from: store(context, &arguments.from),
+        key,
+        // Of what was made just now there is nothing to dump.
+        without_safety_dump: arguments.without_safety_dump || !known,
+        by: context.environment.by(),
+    };
+    let desk = Desk {
+        context,
+        client: &client,
+        place,
+    };
+    context.block_on(desk.restore(&asked))
+}
+
+/// Brings up the backing services that the app file names, and nothing else.
+fn provision(context: &Context, place: &Place, client: &Client) -> Result {
+    let app_file = app_file::read(context)?;
+    let sources = prepare::sources_of_data(context, &app_file, &place.environment)?;
+    let mut steps = Steps::new(&context.output);
+    let built = prepare::backing_images(context, &sources, &mut steps)?;
+    let submission = sources.provisioning(built, context.environment.by());
+    context.block_on(async {
+        let accepted: Accepted = client.post(&place.path("deployments"), &submission).await?;
+        drop(submission);
+        follow::accepted(context, client, place, &accepted, &mut steps).await?;
+        Ok(())
+    })
+}
+
+/// The host, started where there is none; and whether it was.
+async fn ensured(context: &Context) -> Result<(Client, bool)> {
+    let (client, _, started) = host::ensure(&context.environment, false).await?;
+    if started {
+        let user = &context.environment.user;
+        context.output.say(format!("Started a host for {user}."));
+    }
+    Ok((client, started))
 }
 
 struct Desk<'a> {
@@ -153,7 +243,7 @@ impl Desk<'_> {
         let output = &self.context.output;
         if from.from.is_some() {
             let asked = RestoreBackup {
-                from: store(from),
+                from: store(self.context, from),
                 ..RestoreBackup::default()
             };
             let path = self.place.path("backups/look");
@@ -215,36 +305,9 @@ impl Desk<'_> {
         Ok(())
     }
 
-    async fn restore(&self, arguments: &BackupRestore) -> Result {
-        let (id, subject) = which(arguments);
-        let key = match &arguments.key {
-            None => None,
-            Some(file) => Some(
-                fs::read_to_string(file)
-                    .map_err(|error| Error::file(file, "can't read", &error))?,
-            ),
-        };
-        let what = subject.as_deref().unwrap_or("what is backed up");
-        let question = format!(
-            "The app stands still while {what} of {}, {} is replaced by {}; what is there now is kept beside it.",
-            self.place.app,
-            self.place.environment,
-            id.as_deref().unwrap_or("its last verified backup")
-        );
-        if !arguments.yes && !confirmed(self.context, &question)? {
-            self.context.output.say("Nothing was changed.");
-            return Err(Error::said(Exit::Refused));
-        }
-        let asked = RestoreBackup {
-            id,
-            subject,
-            from: store(&arguments.from),
-            key,
-            without_safety_dump: arguments.without_safety_dump,
-            by: self.context.environment.by(),
-        };
+    async fn restore(&self, asked: &RestoreBackup) -> Result {
         let path = self.place.path("backups/restore");
-        let begun: BackupsBegun = self.client.post(&path, &asked).await?;
+        let begun: BackupsBegun = self.client.post(&path, asked).await?;
         for subject in &begun.subjects {
             match self.follow(subject).await? {
                 BackupNews::Restored(restored) => self.restored(subject, &restored).await?,
@@ -273,6 +336,10 @@ impl Desk<'_> {
             output.say(format!("A dump of it is backup {safety}."));
         }
         let Some(accepted) = &restored.deployment else {
+            let flag = self.place.flag();
+            output.say(format!(
+                "Nothing of the app runs yet. Once all is restored: landfall deploy{flag}, which runs its migrations upon this data."
+            ));
             return Ok(());
         };
         let mut steps = Steps::new(output);
@@ -294,9 +361,17 @@ fn which(arguments: &BackupRestore) -> (Option<String>, Option<String>) {
 }
 
 /// Another store, with what opens it from the environment, as the tools of S3 have it.
-fn store(from: &BackupFrom) -> Option<BackupStore> {
+/// A relative folder is one of the app file's, also where the host doesn't know that yet.
+fn store(context: &Context, from: &BackupFrom) -> Option<BackupStore> {
+    let mut to = from.from.clone()?;
+    if !to.contains("://")
+        && let Ok(file) = app_file::find(context)
+        && let Some(folder) = file.parent()
+    {
+        to = folder.join(to).display().to_string();
+    }
     Some(BackupStore {
-        to: from.from.clone()?,
+        to,
         endpoint: from.endpoint.clone(),
         region: from.region.clone(),
         access_key: from.access_key.clone(),

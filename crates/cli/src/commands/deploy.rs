@@ -194,7 +194,7 @@ fn carry_out(
 }
 
 /// How the environment is, where anything was deployed.
-async fn status(client: &Client, place: &Place) -> Result<Option<AppStatus>> {
+pub async fn status(client: &Client, place: &Place) -> Result<Option<AppStatus>> {
     match client.get::<AppStatus>(&place.path("status")).await {
         Ok(status) => Ok(Some(status)),
         Err(ClientError::Refused(failure)) if failure.name == "not-deployed" => Ok(None),

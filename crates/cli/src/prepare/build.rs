@@ -55,12 +55,7 @@ pub fn all(
         false => None,
     };
     if let Some(images) = &images {
-        let backing = app.backing.iter();
-        for (name, backing) in backing.filter(|(_, backing)| images::is_container(backing)) {
-            if let Some((said, took)) = images.backing(name, backing, steps)? {
-                all.done("pull", name, &said, took, steps);
-            }
-        }
+        all.take_backing(images, app, steps)?;
     }
     for (name, service) in &app.services {
         let artifact = match (&service.source, &images) {
@@ -117,6 +112,22 @@ pub fn all(
     Ok(all.built)
 }
 
+/// Takes the images of backing services, and builds nothing.
+pub fn backing(context: &Context, sources: &Sources, steps: &mut Steps<'_>) -> Result<Built> {
+    let app = &sources.resolved.app;
+    let mut all = All {
+        several: app.backing.len() > 1,
+        built: Built {
+            artifacts: BTreeMap::new(),
+            steps: Vec::new(),
+        },
+    };
+    if app.backing.values().any(images::is_container) {
+        all.take_backing(&Images::new(context, sources)?, app, steps)?;
+    }
+    Ok(all.built)
+}
+
 /// What was built so far.
 struct All {
     several: bool,
@@ -124,6 +135,17 @@ struct All {
 }
 
 impl All {
+    /// Takes the images of backing services that run as containers.
+    fn take_backing(&mut self, images: &Images<'_>, app: &App, steps: &mut Steps<'_>) -> Result {
+        let backing = app.backing.iter();
+        for (name, backing) in backing.filter(|(_, backing)| images::is_container(backing)) {
+            if let Some((said, took)) = images.backing(name, backing, steps)? {
+                self.done("pull", name, &said, took, steps);
+            }
+        }
+        Ok(())
+    }
+
     /// A step was done for a service: it is shown, and recorded for the release.
     fn done(&mut self, step: &str, name: &Name, said: &str, took: u64, steps: &mut Steps<'_>) {
         let said = match self.several {

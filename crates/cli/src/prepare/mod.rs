@@ -10,11 +10,12 @@ pub mod secrets;
 use std::{collections::BTreeMap, path::PathBuf};
 
 use landfall_api::wire::{Prepared, Submission};
-use landfall_app::{Name, Resolved, model::Target};
+use landfall_app::{App, Name, Resolved, model::Target};
 use landfall_build::{Snapshot, SnapshotRequest};
 use landfall_host::Home;
 use landfall_redact::Secret;
 use landfall_release::{Artifact, Content, MadeBy};
+use landfall_secrets::Needed;
 
 use crate::{
     app_file::{self, AppFile},
@@ -117,6 +118,30 @@ pub fn sources(
     allow_dirty: bool,
     images: ImageOptions,
 ) -> Result<Sources> {
+    let needed = secrets::needed;
+    sources_with(context, app_file, environment, allow_dirty, images, needed)
+}
+
+/// The same where only backing services shall be there: nothing of the services is needed, and
+/// nothing of them released.
+pub fn sources_of_data(
+    context: &Context,
+    app_file: &AppFile,
+    environment: &Name,
+) -> Result<Sources> {
+    let needed = secrets::needed_by_data;
+    let images = ImageOptions::default();
+    sources_with(context, app_file, environment, true, images, needed)
+}
+
+fn sources_with(
+    context: &Context,
+    app_file: &AppFile,
+    environment: &Name,
+    allow_dirty: bool,
+    images: ImageOptions,
+    needed: fn(&App) -> Vec<Needed>,
+) -> Result<Sources> {
     let mut resolved = resolve(context, app_file, environment)?;
     images::give(&mut resolved.app, &images.given)?;
     let snapshot = snapshot(context, app_file)?;
@@ -128,7 +153,8 @@ pub fn sources(
         .mend("commit them, or say --allow-dirty"));
     }
     let mut notes = snapshot.warnings.clone();
-    let mut found = secrets::resolve(context, app_file, &resolved.app)?;
+    let mut found =
+        secrets::resolve_named(context, app_file, &resolved.app, &needed(&resolved.app))?;
     let logins = logins::take(&resolved.app, &mut found.values);
     notes.extend(found.notes);
     let place = Place {
@@ -182,6 +208,18 @@ pub fn build(
     build::all(context, sources, addresses, steps)
 }
 
+/// Takes what its backing services are made of; no service is built.
+pub fn backing_images(
+    context: &Context,
+    sources: &Sources,
+    steps: &mut Steps<'_>,
+) -> Result<Built> {
+    for note in &sources.notes {
+        steps.remark(note);
+    }
+    build::backing(context, sources, steps)
+}
+
 impl Sources {
     /// What is submitted to the host.
     pub fn submission(self, built: Built, by: String, attached: bool) -> Submission {
@@ -205,6 +243,15 @@ impl Sources {
             prepared: built.steps,
             attached,
             recipients: self.recipients,
+            provision_only: false,
+        }
+    }
+
+    /// What is submitted where only its backing services shall be there.
+    pub fn provisioning(self, built: Built, by: String) -> Submission {
+        Submission {
+            provision_only: true,
+            ..self.submission(built, by, false)
         }
     }
 }

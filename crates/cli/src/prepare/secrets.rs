@@ -34,7 +34,17 @@ pub fn key_source(context: &Context) -> Result<KeySource> {
 
 /// The secrets that an app's services, their builds and its backing services need, each once; needed wins over optional.
 pub fn needed(app: &App) -> Vec<Needed> {
-    let mut names = of_services(app);
+    with_data(app, of_services(app))
+}
+
+/// Those that its backing services and their backups alone need.
+pub fn needed_by_data(app: &App) -> Vec<Needed> {
+    let mut names = BTreeMap::new();
+    of_backing(app, &mut names);
+    with_data(app, names)
+}
+
+fn with_data<'a>(app: &'a App, mut names: BTreeMap<&'a str, bool>) -> Vec<Needed> {
     // Without them nobody is logged in, which may well do.
     for login in app.registries.values() {
         for name in logins::secrets_of(login) {
@@ -70,6 +80,11 @@ pub fn of_services(app: &App) -> BTreeMap<&str, bool> {
             }
         }
     }
+    of_backing(app, &mut names);
+    names
+}
+
+fn of_backing<'a>(app: &'a App, names: &mut BTreeMap<&'a str, bool>) {
     for backing in app.backing.values() {
         for value in backing.url.iter().chain(backing.env.values()) {
             if let landfall_app::Value::Text(template) = value {
@@ -81,7 +96,6 @@ pub fn of_services(app: &App) -> BTreeMap<&str, bool> {
             }
         }
     }
-    names
 }
 
 /// The public keys of those who can read the secrets file: backups are encrypted to them too.
@@ -90,12 +104,7 @@ pub fn recipients(app_file: &AppFile) -> Result<Vec<String>> {
     Ok(file.recipients().values().cloned().collect())
 }
 
-/// Finds the values; all that are missing are named together.
-pub fn resolve(context: &Context, app_file: &AppFile, app: &App) -> Result<Resolved> {
-    resolve_named(context, app_file, app, &needed(app))
-}
-
-/// Finds these values.
+/// Finds these values; all that are missing are named together.
 pub fn resolve_named(
     context: &Context,
     app_file: &AppFile,

@@ -131,6 +131,7 @@ pub fn purpose(purpose: Purpose) -> &'static str {
         Purpose::Restart => "restart",
         Purpose::Scale => "scale",
         Purpose::Secrets => "secrets",
+        Purpose::Provision => "provision",
     }
 }
 

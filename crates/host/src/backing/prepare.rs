@@ -36,7 +36,8 @@ use crate::{
 pub fn settled(purpose: Purpose, wanted: &Backing, body: Option<&Body>) -> Backing {
     let mut wanted = wanted.clone();
     let asked = major(wanted.version.as_deref().unwrap_or_default());
-    let Some(body) = body.filter(|body| purpose != Purpose::Deploy && body.initialized) else {
+    let as_written = matches!(purpose, Purpose::Deploy | Purpose::Provision);
+    let Some(body) = body.filter(|body| !as_written && body.initialized) else {
         return wanted;
     };
     if body.kept.iter().any(|kept| major(&kept.version) == asked) {
@@ -551,6 +552,7 @@ mod tests {
         let upgraded = ("17".to_owned(), Runtime::Container);
         assert_eq!(of(Purpose::Rollback), upgraded);
         assert_eq!(of(Purpose::Deploy), ("15".to_owned(), wanted.runtime));
+        assert_eq!(of(Purpose::Provision), of(Purpose::Deploy));
         assert_eq!(wanted.runtime, Runtime::Process);
     }
 }

@@ -47,7 +47,7 @@ pub fn begin(
     asked: RestoreBackup,
 ) -> Result<BackupsBegun, Failure> {
     refuse_busy(host, app, environment)?;
-    let release = rollouts::live(host, app, environment)?;
+    let release = rollouts::of_data(host, app, environment)?;
     let subjects: Vec<_> = release
         .content
         .app
@@ -70,10 +70,10 @@ pub fn begin(
         }
     };
     let state = host.ledger.environment(app, environment);
-    if !state
-        .map_err(ledger_failed)?
-        .is_some_and(|state| state.running)
-    {
+    let state = state.map_err(ledger_failed)?;
+    // Where nothing is deployed yet there is nothing to stop, and nothing to start afterwards.
+    let deployed = state.as_ref().is_some_and(|state| state.live.is_some());
+    if deployed && !state.is_some_and(|state| state.running) {
         let message = format!("{app} is stopped in {environment}");
         return Err(Failure::new("not-running", message).with("mend", "landfall start"));
     }
@@ -89,7 +89,7 @@ pub fn begin(
     let telling = host.backups.begin(app, environment, &subject);
     let host = host.clone();
     tokio::spawn(async move {
-        let restored = whole(&host, &means, &asked, lock, &telling).await;
+        let restored = whole(&host, &means, &asked, deployed, lock, &telling).await;
         telling.end(match restored {
             Ok(restored) => BackupNews::Restored(restored),
             Err(failure) => BackupNews::Failed(failure),
@@ -111,7 +111,7 @@ pub async fn look(
     match asked.from {
         Some(from) => stores.push((None, means::open(host, app, environment, from)?)),
         None => {
-            let release = rollouts::live(host, app, environment)?;
+            let release = rollouts::of_data(host, app, environment)?;
             for (subject, _) in release.content.app.backups() {
                 let means = Means::find(host, release.clone(), &subject)?;
                 stores.push((Some(subject), means.store(host)?));
@@ -139,6 +139,7 @@ async fn whole(
     host: &Arc<Host>,
     means: &Means,
     asked: &RestoreBackup,
+    deployed: bool,
     lock: Held,
     telling: &Telling,
 ) -> Result<BackupRestored, Failure> {
@@ -159,7 +160,6 @@ async fn whole(
     }
     // Truncated, tampered with, of another key: before anything changes.
     backup::check(&manifest, store, &keys, telling).await?;
-    telling.say("stopping");
     let noted = Note {
         subject: means.subject.clone(),
         // None of a service's volume.
@@ -168,7 +168,10 @@ async fn whole(
     };
     unfinished::note(host, &app.app, &app.environment, &noted)?;
     let restored = async {
-        stop(host, means).await?;
+        if deployed {
+            telling.say("stopping");
+            stop(host, means).await?;
+        }
         let safety = safety(host, means, asked, &own, telling).await?;
         let kept = exchange(
             host,
@@ -185,11 +188,17 @@ async fn whole(
     };
     let restored = restored.await;
     drop(lock);
-    telling.say("starting");
-    let started = rollouts::start(host, &app.app, &app.environment, asked.by.clone());
+    let started = match deployed {
+        true => {
+            telling.say("starting");
+            rollouts::start(host, &app.app, &app.environment, asked.by.clone()).map(Some)
+        }
+        false => Ok(None),
+    };
     unfinished::ended(host, &app.app, &app.environment)?;
     let (safety, kept) = restored.map_err(|failure| match &started {
-        Ok(_) => failure.with("now", "the app starts with its data as it was"),
+        Ok(None) => failure.with("now", "the data is as it was"),
+        Ok(Some(_)) => failure.with("now", "the app starts with its data as it was"),
         Err(worse) => failure.with("now", format!("the app doesn't start: {worse}")),
     })?;
     Ok(BackupRestored {
@@ -197,7 +206,7 @@ async fn whole(
         kept: kept.place,
         drop: kept.drop,
         safety,
-        deployment: Some(started?),
+        deployment: started?,
     })
 }
 
@@ -319,6 +328,8 @@ async fn folder_of(
     folder: &Path,
     from: &From<'_>,
 ) -> Result<Kept, Failure> {
+    // Of a service that never ran there is none yet.
+    crate::home::make_folder(folder).map_err(Error::io("the volume"))?;
     landfall_backup::room(folder, from.manifest.source_bytes)?;
     let beside = beside(folder);
     let unpacked = async {

@@ -88,7 +88,7 @@ pub fn undo(host: &Host) -> Result<(), Failure> {
             continue;
         };
         remark(&format!(
-            "{}, {}: the restoration of {} was cut off; its data is put back and the app started",
+            "{}, {}: the restoration of {} was cut off; its data is put back, and the app started if it ran",
             row.app, row.environment, note.subject
         ));
         if let Some((folder, kept)) = &note.exchanged
@@ -139,9 +139,11 @@ pub fn start_behind(host: &Arc<Host>) -> Result<(), Failure> {
         if note.exchanged.is_some() {
             continue;
         }
+        // Where nothing is deployed yet nothing was stopped.
+        let stopped = row.state.live.is_some() && !row.state.running;
         let host = host.clone();
         tokio::spawn(async move {
-            if let Err(failure) = start(&host, &app, &environment, &note, row.state.running).await {
+            if let Err(failure) = start(&host, &app, &environment, &note, stopped).await {
                 remark(&format!(
                     "{app}, {environment} isn't started after its restoration was cut off: {failure}"
                 ));
@@ -156,7 +158,7 @@ async fn start(
     app: &Name,
     environment: &Name,
     note: &Note,
-    running: bool,
+    stopped: bool,
 ) -> Result<(), Failure> {
     if let Some(row) = backing(host, app, environment, note)?
         && row.body.wanted.kind == BackingKind::Postgres
@@ -170,7 +172,7 @@ async fn start(
             tokio::time::sleep(AGAIN).await;
         }
     }
-    if !running {
+    if stopped {
         started(host, app, environment).await?;
     }
     ended(host, app, environment)

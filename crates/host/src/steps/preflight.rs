@@ -19,7 +19,9 @@ const LEAST_FREE: u64 = 100 << 20;
 pub async fn look(host: &Host, rollout: &Rollout) -> Result<String, Failure> {
     let release = host.new_release(rollout)?;
     let mut said = Vec::new();
-    for (name, artifact) in &release.content.artifacts {
+    // What isn't started needs no build, no ports and no names of containers.
+    let goes_live = rollout.goes_live();
+    for (name, artifact) in release.content.artifacts.iter().filter(|_| goes_live) {
         // An image's folder holds the files that are put into its containers, where there are any.
         let image = artifact.image.is_some() && artifact.folder.as_os_str().is_empty();
         if !image && !artifact.folder.is_dir() {
@@ -28,7 +30,9 @@ pub async fn look(host: &Host, rollout: &Rollout) -> Result<String, Failure> {
                 .with("mend", "landfall deploy builds it anew"));
         }
     }
-    said.extend(containers::look(host, rollout, &release).await?);
+    if goes_live {
+        said.extend(containers::look(host, rollout, &release).await?);
+    }
     let secrets = host.secrets(&release.content)?.len();
     if secrets > 0 {
         said.push(format!(
@@ -48,7 +52,9 @@ pub async fn look(host: &Host, rollout: &Rollout) -> Result<String, Failure> {
         free => said.push(format!("{free} GiB free")),
     }
     said.extend(backing::look(host, rollout.purpose, &release).await?);
-    published(host, &release).await?;
+    if goes_live {
+        published(host, &release).await?;
+    }
     Ok(said.join(", "))
 }
 
