@@ -3,8 +3,10 @@
 use std::{
     fs,
     io::Write as _,
+    net::{SocketAddr, TcpListener, TcpStream},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -143,16 +145,18 @@ fn what_was_backed_up_comes_back() {
     assert_eq!(safety.count(), 2, "{reasons:?}");
 }
 
+/// Where backups go.
+const FOLDER: &str = "to = \"kept\"";
+
 /// What an app's migration does: it says in the database what it found there.
 const MIGRATION: &str = "create table if not exists notes (number int, text text); \
     create table if not exists migrated (found bigint); \
     insert into migrated select count(*) from notes";
 
-/// The fixture with a migration, its database and its cache backed up to `to`.
-fn migrating(to: &str, more: &str) -> Option<World> {
+/// The fixture with a migration, its database and its cache backed up to a store.
+fn migrating(store: &str, more: &str) -> Option<World> {
     let world = world()?;
-    let kept = format!("to = \"{to}\"");
-    let file = world.read("landfall.toml").replace("to = \"kept\"", &kept);
+    let file = world.read("landfall.toml").replace("to = \"kept\"", store);
     let migrate = format!(
         "migrate = '''/usr/bin/psql -X \"$DATABASE_URL\" -v ON_ERROR_STOP=1 -qc \"{MIGRATION}\"'''\n{more}"
     );
@@ -178,7 +182,7 @@ fn recipient(world: &World) -> PathBuf {
 
 /// A store with a backup of a database and of a cache, whose machine is lost; and the key to it.
 fn lost() -> Option<(World, String, String)> {
-    let world = migrating("kept", "")?;
+    let world = migrating(FOLDER, "")?;
     let key = recipient(&world).display().to_string();
     world.landfall(&["deploy"]).ok();
     sql(
@@ -199,7 +203,7 @@ fn an_empty_machine_gets_its_data_before_anything_is_deployed() {
     let Some((_lost, store, key)) = lost() else {
         return;
     };
-    let Some(world) = migrating("kept", "secrets = [\"TOKEN\"]\n") else {
+    let Some(world) = migrating(FOLDER, "secrets = [\"TOKEN\"]\n") else {
         return;
     };
     // The bucket can be looked at before anything else.
@@ -255,6 +259,114 @@ fn an_empty_machine_gets_its_data_before_anything_is_deployed() {
     kept(&world);
 }
 
+/// A real S3 server with an empty bucket `backups`, which ends with it; none where it isn't there.
+struct S3 {
+    address: SocketAddr,
+    server: Child,
+    _folder: tempfile::TempDir,
+}
+
+const BUCKET_KEYS: [(&str, &str); 2] = [
+    ("AWS_ACCESS_KEY_ID", "test-access"),
+    ("AWS_SECRET_ACCESS_KEY", "test-secret-of-the-bucket"),
+];
+
+impl S3 {
+    fn start() -> Option<Self> {
+        // The tests of backups themselves make it.
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/versitygw");
+        if !program.is_file() {
+            let _ = std::io::stderr().write_all(b"skipped: versitygw isn't in target/tools\n");
+            return None;
+        }
+        let folder = tempfile::tempdir().expect("there is room");
+        let data = folder.path().join("data");
+        fs::create_dir_all(data.join("backups")).expect("there is room");
+        let port = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let address = port.local_addr().expect("it listens");
+        drop(port);
+        let [(_, access), (_, secret)] = BUCKET_KEYS;
+        let server = Command::new(program)
+            .args(["--port", &address.to_string(), "posix"])
+            .arg(&data)
+            .env("ROOT_ACCESS_KEY", access)
+            .env("ROOT_SECRET_KEY", secret)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it can be run");
+        let started = Self {
+            address,
+            server,
+            _folder: folder,
+        };
+        wait("the S3 server", || TcpStream::connect(address).ok());
+        Some(started)
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+#[test]
+fn an_empty_machine_gets_its_data_from_a_bucket_and_a_key_alone() {
+    let Some(server) = S3::start() else { return };
+    let endpoint = format!("http://{}", server.address);
+    let store = format!("to = \"s3://backups/shop\", endpoint = \"{endpoint}\"");
+    let Some(lost) = migrating(&store, "") else {
+        return;
+    };
+    let key = recipient(&lost);
+    for (name, value) in BUCKET_KEYS {
+        let set = ["secrets", "set", name];
+        lost.landfall_with(&set, &[], &format!("{value}\n")).ok();
+    }
+    lost.landfall(&["deploy"]).ok();
+    let rows = "insert into notes select n, 'note ' || n from generate_series(1, 1000) n";
+    sql(&lost, rows);
+    redis(&lost, &["set", "note", "kept"]);
+    lost.landfall(&["backup", "now"]).ok();
+    let secrets = lost.read("landfall.secrets.toml");
+    let key = fs::read_to_string(key).expect("it was made");
+    drop(lost);
+
+    let Some(world) = migrating(&store, "") else {
+        return;
+    };
+    world.write("landfall.secrets.toml", &secrets);
+    let file = world.user().join(".config/landfall/key");
+    fs::create_dir_all(file.parent().expect("it has one")).expect("it is ours");
+    fs::write(&file, key).expect("it is ours");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("it is ours");
+    let file = file.display().to_string();
+    // As any tool of S3 is told; and as the app file and its secrets say.
+    let from = ["--from", "s3://backups/shop", "--endpoint", &endpoint];
+    let listed = [&["backup", "list"][..], &from].concat();
+    world
+        .landfall_with(&listed, &BUCKET_KEYS, "")
+        .ok()
+        .says(&["2 tables, 1001 rows", "1 key"]);
+    let restore = [
+        "backup", "restore", "latest", "postgres", "--key", &file, "--yes",
+    ];
+    world
+        .landfall_with(&[&restore[..], &from].concat(), &BUCKET_KEYS, "")
+        .ok();
+    world
+        .landfall(&["backup", "restore", "redis", "--key", &file, "--yes"])
+        .ok()
+        .says(&["compared", "landfall deploy"]);
+    kept(&world);
+    assert_eq!(sql(&world, MIGRATED), "0");
+    world.landfall(&["deploy"]).ok();
+    kept(&world);
+    assert_eq!(sql(&world, MIGRATED), "0,1000");
+}
+
 #[test]
 fn a_host_that_dies_while_it_provisions_for_a_restoration_goes_on() {
     let Some((_lost, store, key)) = lost() else {
@@ -268,7 +380,7 @@ fn a_host_that_dies_while_it_provisions_for_a_restoration_goes_on() {
         ("unlock", "before"),
         ("unlock", "after"),
     ] {
-        let Some(world) = migrating("kept", "") else {
+        let Some(world) = migrating(FOLDER, "") else {
             return;
         };
         let fault = format!("{step}@1:kill-{point}");
@@ -308,7 +420,7 @@ fn a_restoration_before_the_first_deployment_that_is_cut_off_can_be_done_again()
     let Some((_lost, store, key)) = lost() else {
         return;
     };
-    let Some(world) = migrating("kept", "") else {
+    let Some(world) = migrating(FOLDER, "") else {
         return;
     };
     let restore = [
