@@ -74,7 +74,7 @@ pub fn render(input: &Input<'_>) -> Result<Rendered, Refusal> {
                 0 => "no service is built from this repository, so there is no Dockerfile to write".to_owned(),
                 _ => format!(
                     "no Dockerfile can be written for {}: no project that is known here stands in its folder",
-                    unknown.into_iter().collect::<Vec<_>>().join(", ")
+                    few(unknown.into_iter())
                 ),
             },
             mend: Some(
@@ -117,4 +117,18 @@ fn written(path: &str, text: String, comment: Comment) -> Written {
         comment,
         executable: false,
     }
+}
+
+/// Names in a message, not more than anyone reads.
+fn few<T: AsRef<str>>(names: impl ExactSizeIterator<Item = T>) -> String {
+    const READ: usize = 12;
+    let more = names.len().saturating_sub(READ);
+    let mut shown: Vec<String> = names
+        .take(READ)
+        .map(|name| name.as_ref().to_owned())
+        .collect();
+    if more > 0 {
+        shown.push(format!("and {more} more"));
+    }
+    shown.join(", ")
 }

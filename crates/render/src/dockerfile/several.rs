@@ -38,18 +38,30 @@ fn file(subject: &Subject<'_>) -> (String, String) {
     subject.beside(&format!("{}.supervise.json", subject.name))
 }
 
+fn image(subject: &Subject<'_>) -> String {
+    format!("{PROGRAM}:{}", subject.version)
+}
+
+/// What makes the image in a shell; a link to the program is followed.
+fn import(subject: &Subject<'_>) -> String {
+    format!(
+        "tar -chC \"$(dirname \"$(command -v {PROGRAM})\")\" {PROGRAM} | docker import - {}",
+        image(subject)
+    )
+}
+
 /// Writes the stage that holds the supervisor. No image of it is published: it is made of the program by
 /// one line, or taken from wherever that put it.
 pub fn stage(subject: &Subject<'_>, made: &mut Made) {
     if !is_several(subject) {
         return;
     }
-    let image = format!("{PROGRAM}:{}", subject.version);
+    let import = import(subject);
     made.text.line("FROM ${SUPERVISE} AS supervise");
     made.note(
         subject.setting("process"),
         format!(
-            "its processes run under {PROGRAM}, which the image takes from {image}: tar -cC \"$(dirname \"$(command -v {PROGRAM})\")\" {PROGRAM} | docker import - {image}"
+            "its processes run under {PROGRAM}, whose image no registry has: `landfall deploy` makes it, and before a plain `docker build` {import} does"
         ),
     );
 }
@@ -59,11 +71,14 @@ pub fn argument(subject: &Subject<'_>, made: &mut Made) {
     if !is_several(subject) {
         return;
     }
-    let image = format!("{PROGRAM}:{}", subject.version);
+    let import = import(subject);
     made.text.says(&format!(
-        "The supervisor: one static program. Where Landfall is installed this makes its image:\n  tar -cC \"$(dirname \"$(command -v {PROGRAM})\")\" {PROGRAM} | docker import - {image}"
+        "The supervisor: one static program, in an image that no registry has. `landfall deploy` makes it.\n\
+         Before a plain `docker build` this does, once, where Landfall is installed:\n  {import}\n\
+         Without it, and with `docker build --pull`, the build ends with \"pull access denied\" or\n\
+         \"failed to resolve\": docker looks for {PROGRAM} in a registry then."
     ));
-    made.text.line(format!("ARG SUPERVISE={image}"));
+    made.text.line(format!("ARG SUPERVISE={}", image(subject)));
     made.text.keep("supervise");
 }
 

@@ -160,6 +160,12 @@ fn where_nothing_is_known_nothing_is_written() {
     let app = app("app = \"a\"\n[service.web]\ncommand = \"x\"\n");
     let refusal = rendered(Format::Dockerfile, &app, &[("main.cob", "")]).unwrap_err();
     assert_eq!(refusal.name, "nothing-to-render");
+    let many: String = (0..20)
+        .map(|number| format!("[service.s{number}]\ncommand = \"x\"\n"))
+        .collect();
+    let app = self::app(&format!("app = \"a\"\n{many}"));
+    let refusal = rendered(Format::Dockerfile, &app, &[("main.cob", "")]).unwrap_err();
+    assert!(refusal.message.contains(", and 8 more"), "{refusal}");
 }
 
 #[test]
