@@ -75,8 +75,8 @@ pub fn argument(subject: &Subject<'_>, made: &mut Made) {
     made.text.says(&format!(
         "The supervisor: one static program, in an image that no registry has. `landfall deploy` makes it.\n\
          Before a plain `docker build` this does, once, where Landfall is installed:\n  {import}\n\
-         Without it, and with `docker build --pull`, the build ends with \"pull access denied\" or\n\
-         \"failed to resolve\": docker looks for {PROGRAM} in a registry then."
+         Without it, and with `docker build --pull`, docker asks a registry for {PROGRAM}, and the\n\
+         build ends with \"pull access denied\", or with \"no such host\" where there is no network."
     ));
     made.text.line(format!("ARG SUPERVISE={}", image(subject)));
     made.text.keep("supervise");
