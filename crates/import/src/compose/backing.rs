@@ -248,7 +248,7 @@ impl Context<'_> {
             .peekable();
         while let Some(word) = rest.next() {
             let Some(key) = word.strip_prefix("--") else {
-                if self.redis_file(&item, word, table) {
+                if self.redis_file(at, &item, word, table) {
                     continue;
                 }
                 self.remark(
@@ -286,7 +286,11 @@ impl Context<'_> {
                         }
                     }
                 },
-                "port" | "bind" | "dir" | "protected-mode" | "daemonize" => {
+                "maxmemory" => {
+                    let most = values.first().copied().unwrap_or_default();
+                    self.redis_memory(at, &command.at, most, table);
+                }
+                key if super::redis::is_own(key) => {
                     self.remark(
                         at,
                         RemarkKind::Note,
@@ -304,7 +308,7 @@ impl Context<'_> {
     }
 
     /// The settings of a file that a config of the compose file holds; whether there is one.
-    fn redis_file(&mut self, item: &Item, path: &str, table: &mut Table) -> bool {
+    fn redis_file(&mut self, at: usize, item: &Item, path: &str, table: &mut Table) -> bool {
         let model = std::rc::Rc::clone(&self.model);
         let configs = item.get("configs").map(Item::texts).unwrap_or_default();
         let source = configs.iter().find_map(|config| {
@@ -329,6 +333,9 @@ impl Context<'_> {
                 ("save", value) => {
                     table.push("save", value);
                 }
+                // What a host sets by `memory`, and what it refuses.
+                ("maxmemory", value) => self.redis_memory(at, &item.at, value, table),
+                (key, _) if super::redis::is_own(key) => {}
                 (key, value) => {
                     table.table("settings").set(key, value);
                 }

@@ -18,6 +18,7 @@ mod merge;
 mod mounts;
 mod paths;
 mod ports;
+mod redis;
 mod references;
 mod schema;
 mod secret;

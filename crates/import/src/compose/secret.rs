@@ -52,7 +52,7 @@ pub(super) fn is_harmless(value: &str) -> bool {
 /// Whether a value looks like a secret, whatever its variable is called: a key of a known kind, or a
 /// password in a URL.
 pub(super) fn looks_secret(value: &str) -> bool {
-    const BEGINNINGS: [&str; 14] = [
+    const BEGINNINGS: [&str; 22] = [
         "ghp_",
         "gho_",
         "ghs_",
@@ -60,13 +60,21 @@ pub(super) fn looks_secret(value: &str) -> bool {
         "glpat-",
         "sk-",
         "sk_live_",
+        "sk_test_",
         "rk_live_",
+        "rk_test_",
+        "whsec_",
+        "SG.",
+        "hf_",
+        "npm_",
+        "pypi-",
+        "dop_v1_",
         "xoxb-",
         "xoxp-",
         "AKIA",
         "AIza",
         "-----BEGIN",
-        "age1secret",
+        "AGE-SECRET-KEY-",
     ];
     BEGINNINGS
         .iter()
@@ -140,6 +148,9 @@ mod tests {
     fn secrets_are_seen_in_values() {
         assert!(looks_secret("ghp_abcdefghijklmnopqrstuvwxyz"));
         assert!(looks_secret("amqp://a:b@c"));
+        for beginning in ["sk_test_", "rk_test_", "whsec_", "AGE-SECRET-KEY-1"] {
+            assert!(looks_secret(&format!("{beginning}51Habcdefghijklmnop")));
+        }
         for value in [
             "http://a:80/b@c",
             "amqp://a@c",

@@ -94,6 +94,21 @@ fn compose_secrets_and_configs_become_secrets_and_files() {
 }
 
 #[test]
+fn what_a_host_refuses_of_a_redis_is_no_setting_and_its_maxmemory_is_memory() {
+    let imported = one(
+        "services:\n  web: {image: \"x:1\", depends_on: [cache, large]}\n  cache: {image: \"redis:7\", command: redis-server --maxmemory 96mb --logfile /x --appendonly yes}\n  large: {image: \"redis:7\", command: redis-server --maxmemory 96mb, mem_limit: 1g}\n",
+    );
+    assert_eq!(
+        value(&imported, "backing/cache"),
+        "{ memory = \"128MiB\", kind = \"redis\", version = \"7\", settings = { appendonly = \"yes\" } }"
+    );
+    assert_eq!(
+        value(&imported, "backing/large"),
+        "{ memory = \"1GiB\", kind = \"redis\", version = \"7\" }"
+    );
+}
+
+#[test]
 fn databases_become_backing_services_and_their_addresses_references() {
     let imported = one(
         "services:\n  web:\n    image: x:1\n    depends_on: [db, cache, queue]\n    environment:\n      DATABASE_URL: postgres://u:p@db:5432/shop\n      ASYNC_URL: postgresql+asyncpg://u:pw12@db/shop?ssl=disable\n      PGHOST: db\n      PGUSER: u\n      PGPASSWORD: pw12\n      PGDATABASE: shop\n      PGPORT: 5432\n      REDIS_URL: redis://cache:6379/0\n      CELERY: redis://cache:6379/2\n      AMQP: amqp://queue:5672\n  db:\n    image: postgres:15-alpine\n    environment: {POSTGRES_USER: u, POSTGRES_PASSWORD: pw12, POSTGRES_DB: shop}\n    command: postgres -c max_connections=200\n    volumes: [pg:/var/lib/postgresql/data]\n  cache:\n    image: redis:7\n    command: [redis-server, --save, '60 1', --maxmemory-policy, allkeys-lru]\n  queue:\n    image: rabbitmq:3\n    environment: {RABBITMQ_DEFAULT_PASS: guest123}\n    volumes: [mq:/var/lib/rabbitmq]\nvolumes: {pg: , mq: }\n",
