@@ -182,8 +182,9 @@ pub fn mounts(facts: &Facts<'_>, live: bool) -> Vec<Node> {
             bind(below(context, from), to);
         }
     }
+    // They stand below the app file's folder, whatever the service's own is.
     for (target, source) in &service.files {
-        bind(folded(&service.root, source), target);
+        bind(folded("", source), target);
     }
     for (name, volume) in &service.volumes {
         let mut mount = Map::new();

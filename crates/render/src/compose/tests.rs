@@ -203,6 +203,15 @@ fn an_images_own_health_check_is_preferred() {
 }
 
 #[test]
+fn a_file_put_in_is_found_from_the_repository_and_not_from_the_services_root() {
+    let text = compose(
+        "root = \"api\"\nimage = \"a:1\"\nfiles = { \"/etc/x.ini\" = \"api/x.ini\" }",
+        "",
+    );
+    has(&text, &["source: \"./api/x.ini\"", "target: /etc/x.ini"]);
+}
+
+#[test]
 fn a_dollar_is_doubled_wherever_compose_would_interpolate_it() {
     let text = compose(
         "image = \"a:1\"\ncommand = [\"serve\", \"$HOME\"]\nhealth = { run = \"test $x\" }\nenv = { A = \"$x\" }\nvolumes = { data = \"/$v\" }\ntmpfs = [\"/t$t\"]\nfiles = { \"/f$f\" = \"f$f\" }",

@@ -111,7 +111,7 @@ impl Script<'_, '_> {
                 note(
                     self.notes,
                     format!("backing.{name}.settings"),
-                    "settings, extensions and scripts of the first start are done by hand, in `dokku postgres:connect`",
+                    format!("settings, extensions and scripts of the first start are done by hand, in `dokku {plugin}:connect {it}`"),
                 );
             }
         }
