@@ -206,7 +206,14 @@ fn an_empty_machine_gets_its_data_before_anything_is_deployed() {
     let Some(world) = migrating(FOLDER, "secrets = [\"TOKEN\"]\n") else {
         return;
     };
-    // The bucket can be looked at before anything else.
+    // Nothing is made for a backup that isn't there.
+    let nowhere = world.folder().join("nowhere").display().to_string();
+    world
+        .landfall(&["backup", "restore", "postgres", "--from", &nowhere, "--yes"])
+        .exits(2)
+        .says(&["unknown-backup", "landfall backup list --from"]);
+    assert!(!world.home().join("backing/shop").exists());
+    // The store can be looked at before anything else.
     world
         .landfall(&["backup", "list", "--from", &store])
         .ok()
@@ -231,6 +238,7 @@ fn an_empty_machine_gets_its_data_before_anything_is_deployed() {
     }
     // Nothing of the app ran.
     assert_eq!(world.status()["condition"], "empty");
+    world.landfall(&["backup", "list"]).ok().says(&["2 tables, 1001 rows"]);
     assert_eq!(world.fixtures(), 0);
     kept(&world);
     assert_eq!(sql(&world, MIGRATED), "0");

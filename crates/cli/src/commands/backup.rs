@@ -1,38 +1,34 @@
 //! `landfall backup`: made, listed, verified, restored.
 
-use std::{fs, io::Write as _};
+mod restore;
 
 use landfall_api::{
     Client, path,
-    wire::{
-        Accepted,
-        backup::{
-            BackupNews, BackupRestored, BackupStore, BackupSummary, Backups, BackupsBegun,
-            MakeBackup, RestoreBackup, VerifyBackup,
-        },
+    wire::backup::{
+        BackupNews, BackupStore, BackupSummary, Backups, BackupsBegun, MakeBackup, RestoreBackup,
+        VerifyBackup,
     },
 };
 use landfall_secrets::{FILE_NAME, SecretsFile};
 
 use crate::{
     app_file,
-    arguments::{Backup, BackupFrom, BackupRestore},
+    arguments::{Backup, BackupFrom},
     commands::deploy,
     context::{Context, Place},
     exit::Exit,
-    follow, host, prepare,
+    host,
     report::{Error, Result},
     view::{
         backup::{self as view, Bar},
         plain,
-        steps::Steps,
     },
 };
 
 pub fn run(context: &Context, command: &Backup) -> Result {
     let place = app_file::place(context)?;
     if let Backup::Restore(arguments) = command {
-        return restore(context, &place, arguments);
+        return restore::restore(context, &place, arguments);
     }
     context.block_on(async {
         let client = match command {
@@ -52,75 +48,6 @@ pub fn run(context: &Context, command: &Backup) -> Result {
             Backup::Restore(_) => Ok(()),
             Backup::Key => desk.key().await,
         }
-    })
-}
-
-/// Puts a backup back. Where nothing is deployed yet its backing services are made for it first;
-/// the app itself isn't started, so that no migration meets an empty database.
-fn restore(context: &Context, place: &Place, arguments: &BackupRestore) -> Result {
-    let (client, known, deployed) = context.block_on(async {
-        let (client, started) = ensured(context).await?;
-        let status = deploy::status(&client, place).await?;
-        let deployed = status.as_ref().is_some_and(|status| status.live.is_some());
-        if !deployed {
-            follow::carry_on(context, &client, place, started).await?;
-        }
-        Ok((client, status.is_some(), deployed))
-    })?;
-    let key = match &arguments.key {
-        None => None,
-        Some(file) => Some(
-            fs::read_to_string(file).map_err(|error| Error::file(file, "can't read", &error))?,
-        ),
-    };
-    let (id, subject) = which(arguments);
-    let what = subject.as_deref().unwrap_or("what is backed up");
-    let (app, environment) = (&place.app, &place.environment);
-    let by = id.as_deref().unwrap_or("its last verified backup");
-    let question = match deployed {
-        true => format!(
-            "The app stands still while {what} of {app}, {environment} is replaced by {by}; what is there now is kept beside it."
-        ),
-        false => format!(
-            "{app} isn't deployed in {environment} yet: its backing services are made, and {what} becomes {by}."
-        ),
-    };
-    if !arguments.yes && !confirmed(context, &question)? {
-        context.output.say("Nothing was changed.");
-        return Err(Error::said(Exit::Refused));
-    }
-    if !deployed {
-        provision(context, place, &client)?;
-    }
-    let asked = RestoreBackup {
-        id,
-        subject,
-        from: store(context, &arguments.from),
-        key,
-        // Of what was made just now there is nothing to dump.
-        without_safety_dump: arguments.without_safety_dump || !known,
-        by: context.environment.by(),
-    };
-    let desk = Desk {
-        context,
-        client: &client,
-        place,
-    };
-    context.block_on(desk.restore(&asked))
-}
-
-/// Brings up the backing services that the app file names, and nothing else.
-fn provision(context: &Context, place: &Place, client: &Client) -> Result {
-    let app_file = app_file::read(context)?;
-    let sources = prepare::sources_of_data(context, &app_file, &place.environment)?;
-    let mut steps = Steps::new(&context.output);
-    let built = prepare::backing_images(context, &sources, &mut steps)?;
-    let submission = sources.provisioning(built, context.environment.by());
-    context.block_on(async {
-        let accepted: Accepted = client.post(&place.path("deployments"), &submission).await?;
-        drop(submission);
-        follow::accepted(context, client, place, &accepted, &mut steps).await?;
-        Ok(())
     })
 }
 
@@ -265,11 +192,18 @@ impl Desk<'_> {
             output.data("backups", &all);
             return Ok(());
         }
+        let status = deploy::status(self.client, self.place).await?;
+        let deployed = status.is_some_and(|status| status.live.is_some());
         for status in &all.subjects {
             output.say(view::line(status, plain::now()));
         }
         if !all.backups.is_empty() {
             output.print(&view::table(&all.backups, plain::now()));
+        } else if !deployed {
+            output.say(format!(
+                "Nothing is deployed in {} yet: landfall backup list --from … shows what a store has, and landfall backup restore brings it back.",
+                self.place.environment
+            ));
         } else if all.subjects.is_empty() {
             output.say("Nothing is backed up: give a backing service or a volume a backup = { schedule = …, to = … }.");
         }
@@ -304,60 +238,6 @@ impl Desk<'_> {
         }
         Ok(())
     }
-
-    async fn restore(&self, asked: &RestoreBackup) -> Result {
-        let path = self.place.path("backups/restore");
-        let begun: BackupsBegun = self.client.post(&path, asked).await?;
-        for subject in &begun.subjects {
-            match self.follow(subject).await? {
-                BackupNews::Restored(restored) => self.restored(subject, &restored).await?,
-                BackupNews::Failed(failure) => return Err(failure.into()),
-                BackupNews::Done(_) | BackupNews::Progress { .. } => {}
-            }
-        }
-        Ok(())
-    }
-
-    async fn restored(&self, subject: &str, restored: &BackupRestored) -> Result {
-        let output = &self.context.output;
-        if output.json() {
-            output.data("backup-restored", restored);
-        }
-        let backup = &restored.backup;
-        output.say(format!(
-            "{subject} is as it was in {} ({}), compared.",
-            backup.id, backup.said
-        ));
-        output.say(format!(
-            "What was there before is {}; once it isn't needed: {}",
-            restored.kept, restored.drop
-        ));
-        if let Some(safety) = &restored.safety {
-            output.say(format!("A dump of it is backup {safety}."));
-        }
-        let Some(accepted) = &restored.deployment else {
-            let flag = self.place.flag();
-            output.say(format!(
-                "Nothing of the app runs yet. Once all is restored: landfall deploy{flag}, which runs its migrations upon this data."
-            ));
-            return Ok(());
-        };
-        let mut steps = Steps::new(output);
-        follow::accepted(self.context, self.client, self.place, accepted, &mut steps).await?;
-        drop(steps);
-        output.say("The app runs again.");
-        Ok(())
-    }
-}
-
-/// A backup and what it is of: both, one, or none of them. Backups begin with their date.
-fn which(arguments: &BackupRestore) -> (Option<String>, Option<String>) {
-    let is_id =
-        |text: &str| text == "latest" || text.starts_with(|first: char| first.is_ascii_digit());
-    match (&arguments.backup, &arguments.subject) {
-        (Some(first), None) if !is_id(first) => (None, Some(first.clone())),
-        (first, second) => (first.clone(), second.clone()),
-    }
 }
 
 /// Another store, with what opens it from the environment, as the tools of S3 have it.
@@ -377,21 +257,4 @@ fn store(context: &Context, from: &BackupFrom) -> Option<BackupStore> {
         access_key: from.access_key.clone(),
         secret_key: from.secret_key.clone(),
     })
-}
-
-/// Asks somebody, if there is somebody.
-fn confirmed(context: &Context, question: &str) -> Result<bool> {
-    if !context.output.interactive() {
-        return Err(Error {
-            exit: Exit::Refused,
-            ..Error::new("not-confirmed", question.to_owned())
-                .mend("say --yes, since nobody can be asked here")
-        });
-    }
-    print!("{question} Go on? [y/N] ");
-    let mut answer = String::new();
-    let read = std::io::stdout()
-        .flush()
-        .and_then(|()| std::io::stdin().read_line(&mut answer));
-    Ok(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"))
 }
