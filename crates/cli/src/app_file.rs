@@ -101,11 +101,7 @@ impl AppFile {
         let known = self.environments();
         match known.iter().find(|name| name.as_str() == named) {
             Some(name) => Ok(Some(name.clone())),
-            None => Err(Error::new(
-                "unknown-environment",
-                format!("{} has no environment `{named}`", shown(&self.path)),
-            )
-            .with("it has", listed(&known))),
+            None => Err(unknown_environment(&self.path, named, &known)),
         }
     }
 
@@ -150,6 +146,15 @@ impl AppFile {
 /// `local`, which is always there.
 pub fn local() -> Name {
     "local".parse().expect("it is a name")
+}
+
+fn unknown_environment(path: &Path, named: &str, known: &[Name]) -> Error {
+    let message = format!("{} has no environment `{named}`", shown(path));
+    Error::new("unknown-environment", message)
+        .with("it has", listed(known))
+        .mend(format!(
+            "take one of these, or add [environment.{named}] to it; what is different there stands below that line"
+        ))
 }
 
 fn listed(names: &[Name]) -> String {
@@ -200,4 +205,19 @@ pub fn summary(diagnostics: &Diagnostics) -> serde_json::Value {
         "warnings": diagnostics.warnings(),
         "diagnostics": diagnostics.reports(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_environment_that_there_isnt_comes_with_those_there_are_and_the_line_that_adds_it() {
+        let error = unknown_environment(Path::new("landfall.toml"), "production", &[local()]);
+        let failure = error.failure.expect("it has a name");
+        let said = format!("{:?}", failure.details);
+        for part in ["local", "[environment.production]"] {
+            assert!(said.contains(part), "{said}");
+        }
+    }
 }
