@@ -434,20 +434,21 @@ impl Fly<'_> {
                         .comment("a volume belongs to one release at a time, as at fly.io");
                 }
             }
-            let grows = "would make the volume as large as that; here it grows with its disk";
+            let grows = "is a volume's size; here it has no bound but its disk";
             self.found.rest(
                 "mounts",
                 map,
                 &["source", "destination", "processes"],
                 &[
+                    ("snapshot_retention", "would keep snapshots so long; backup of the volume does that: backup = { schedule = \"0 3 * * *\", to = \"…\" }"),
+                    ("scheduled_snapshots", "would make snapshots daily; backup of the volume does that: backup = { schedule = \"0 3 * * *\", to = \"…\" }"),
+                ],
+                &[
                     ("initial_size", grows),
                     ("auto_extend_size_threshold", grows),
                     ("auto_extend_size_increment", grows),
                     ("auto_extend_size_limit", grows),
-                    ("snapshot_retention", "would keep snapshots so long; backup of the volume does that: backup = { schedule = \"0 3 * * *\", to = \"…\" }"),
-                    ("scheduled_snapshots", "would make snapshots daily; backup of the volume does that: backup = { schedule = \"0 3 * * *\", to = \"…\" }"),
                 ],
-                &[],
             );
         }
     }

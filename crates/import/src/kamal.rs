@@ -29,14 +29,6 @@ const LOST: tree::Sayings<'static> = &[
         "would run scripts at points of a deployment; hook has before, verified, switched, after and failed",
     ),
     (
-        "ssh",
-        "is how Kamal reaches the servers; the target says it: ssh://user@host:port, the rest stands in ~/.ssh/config",
-    ),
-    (
-        "boot",
-        "would deploy to a part of the servers at a time; here a release starts beside the old one",
-    ),
-    (
         "logging",
         "would choose Docker's way to keep logs; landfall keeps them: [logs] keep and max",
     ),
@@ -66,6 +58,10 @@ const NOTES: tree::Sayings<'static> = &[
         "says how many releases stay to go back to; landfall keeps some by itself",
     ),
     ("readiness_delay", "is taken over as health.up"),
+    (
+        "boot",
+        "would deploy to a part of the servers at a time; an environment has one, where a release starts beside the old one",
+    ),
 ];
 
 /// Reads config/deploy.yml.
@@ -139,6 +135,7 @@ pub fn import(input: &Input<'_>) -> Result<Imported, Refusal> {
             "healthcheck",
             "traefik",
             "primary_role",
+            "ssh",
         ],
         LOST,
         NOTES,

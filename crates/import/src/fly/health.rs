@@ -118,9 +118,9 @@ impl Fly<'_> {
                 ("script_checks", "would run commands in the machine as checks; health = { run = \"…\" } does that"),
                 ("http_options", "would change how fly.io's proxy speaks HTTP; http = { headers = … } of a service sets headers"),
                 ("tls_options", "would change how fly.io's proxy speaks TLS"),
-                ("auto_stop_machines", "would stop machines that nobody uses; here they run on"),
             ],
             &[
+                ("auto_stop_machines", "would stop machines that nobody uses, so that they cost nothing; here they run on, and answer at once"),
                 ("auto_start_machines", "is always so here: what should run, runs"),
                 ("min_machines_running", "is always so here"),
                 ("force_https", "is up to what ends TLS in front of the app"),
@@ -264,6 +264,14 @@ impl Fly<'_> {
         }
         for name in names {
             let service = self.service(name);
+            if service.has("health") && !http && elsewhere.is_none() {
+                self.found.remarks.note(
+                    line,
+                    path,
+                    "is in the other check: what answers accepts connections",
+                );
+                continue;
+            }
             if service.has("health") {
                 self.found.remarks.lost(
                     line,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::import;
-use crate::{Imported, Input, Refusal};
+use crate::{Imported, Input, Refusal, RemarkKind};
 
 fn read(text: &str) -> Result<Imported, Refusal> {
     let source = BTreeMap::from([
@@ -94,6 +94,40 @@ fn keys_without_an_equal_are_said_with_their_lines() {
     assert_eq!(
         lost[..3],
         [(8, "build.builder"), (2, "swap_size_mb"), (3, "nonsense")]
+    );
+}
+
+#[test]
+fn what_is_about_the_place_alone_is_lost_to_nobody() {
+    let imported = read("app = \"a\"\nprimary_region = \"ord\"\n[[services]]\ninternal_port = 8080\nauto_stop_machines = \"stop\"\nauto_start_machines = true\n[[services.http_checks]]\npath = \"/up\"\n[[services.tcp_checks]]\ninterval = \"15s\"\n[[mounts]]\nsource = \"data\"\ndestination = \"/data\"\ninitial_size = \"10gb\"\nauto_extend_size_limit = \"20gb\"\n").unwrap();
+    assert!(imported.clean(), "{:?}", imported.remarks);
+    let said: Vec<_> = imported
+        .remarks
+        .iter()
+        .map(|remark| (remark.line, remark.key.as_str()))
+        .collect();
+    for expected in [
+        (5, "services.auto_stop_machines"),
+        (14, "mounts.initial_size"),
+        (15, "mounts.auto_extend_size_limit"),
+        (9, "services.tcp_checks"),
+    ] {
+        assert!(said.contains(&expected), "{expected:?}: {said:?}");
+    }
+    // The page is the question still.
+    assert!(imported.text.contains("\"/up\""), "{}", imported.text);
+}
+
+#[test]
+fn a_second_check_of_another_kind_is_lost() {
+    let imported = read("app = \"a\"\n[[services]]\ninternal_port = 8080\n[[services.http_checks]]\npath = \"/up\"\n[checks.other]\ntype = \"http\"\npath = \"/other\"\n").unwrap();
+    assert!(
+        imported
+            .remarks
+            .iter()
+            .any(|remark| remark.kind == RemarkKind::Lost && remark.key == "checks.other"),
+        "{:?}",
+        imported.remarks
     );
 }
 

@@ -8,6 +8,17 @@ use crate::{
     tree::{given, joined, several, texts, without_shell},
 };
 
+/// Variables of the image of PostgreSQL that only say what Landfall makes by itself.
+const MADE: [&str; 7] = [
+    "POSTGRES_PASSWORD",
+    "POSTGRES_USER",
+    "POSTGRES_DB",
+    "PGDATA",
+    "POSTGRES_PASSWORD_FILE",
+    "POSTGRES_USER_FILE",
+    "POSTGRES_DB_FILE",
+];
+
 impl<'a> Kamal<'a> {
     /// PostgreSQL and Redis are what Landfall provides by itself; others are backing services of an image.
     pub(super) fn accessories(&mut self) {
@@ -218,8 +229,27 @@ impl<'a> Kamal<'a> {
         backing: &mut Table,
     ) {
         if provided {
-            if !own.is_empty() {
-                self.found.remarks.changed(line, joined(path, "env"), "would make the database's user and password; Landfall makes them by itself, and gives the whole URL to the services that use it");
+            let mut names: Vec<&str> = own
+                .known_table("env")
+                .map(|env| env.entries().iter().map(|(name, _)| *name).collect())
+                .unwrap_or_default();
+            if let Some(Value::List(secrets)) = own.get("secrets") {
+                names.extend(secrets.iter().filter_map(|secret| match secret {
+                    Value::Text(name) => Some(name.as_str()),
+                    _ => None,
+                }));
+            }
+            if names.is_empty() {
+                return;
+            }
+            let key = joined(path, "env");
+            let others: Vec<&str> = names
+                .into_iter()
+                .filter(|name| !MADE.contains(name))
+                .collect();
+            match others.is_empty() {
+                true => self.found.remarks.note(line, key, "would make the database's user and password; Landfall makes them by itself, and gives the whole URL to the services that use it"),
+                false => self.found.remarks.changed(line, key, format!("{} would be given to the image; Landfall makes the user and the password by itself, gives the whole URL to the services that use it, and settings of a backing service say what else is set", others.join(", "))),
             }
             return;
         }

@@ -5,7 +5,7 @@ use landfall_yaml::read::{Mapping, Node};
 use super::{ERB, Kamal, hosts, proxy::USUAL_PAGE, seconds};
 use crate::{
     draft::Table,
-    tree::{given, joined, several, size, texts, without_shell},
+    tree::{given, joined, port, several, size, texts, without_shell},
 };
 
 impl<'a> Kamal<'a> {
@@ -32,9 +32,7 @@ impl<'a> Kamal<'a> {
             .position(|(name, ..)| *name == primary)
             .unwrap_or(0);
         let alone = roles.len() == 1;
-        let user = given(map, "ssh")
-            .and_then(|entry| entry.value.get("user")?.as_text())
-            .unwrap_or_else(|| "root".to_owned());
+        let (user, port) = self.login();
         let mut target = None;
         let mut main = String::new();
         let mut order: Vec<usize> = (0..roles.len()).collect();
@@ -72,7 +70,7 @@ impl<'a> Kamal<'a> {
                 None => *node,
             };
             let servers = servers.map(hosts).unwrap_or_default();
-            self.place(&servers, *line, role, &user, &mut target);
+            self.place(&servers, *line, role, (&user, &port), &mut target);
             let path = joined("servers", role);
             if let Some(map) = long {
                 self.role(map, &path, &mut service);
@@ -125,13 +123,51 @@ impl<'a> Kamal<'a> {
         }
     }
 
+    /// Who logs in at the servers, and `:port` where it isn't the usual one.
+    fn login(&mut self) -> (String, String) {
+        let map: &'a Mapping = self.map;
+        let ssh = given(map, "ssh").and_then(|entry| entry.value.map());
+        let Some(ssh) = ssh else {
+            return ("root".to_owned(), String::new());
+        };
+        let user = given(ssh, "user")
+            .and_then(|entry| entry.value.as_text())
+            .filter(|user| !user.contains(ERB));
+        let number = given(ssh, "port")
+            .and_then(|entry| port(&entry.value))
+            .filter(|port| *port != 22);
+        let jump = "would reach the servers by way of another; ProxyJump or ProxyCommand in ~/.ssh/config does that";
+        let key = "would choose the key to log in with; IdentityFile in ~/.ssh/config does that";
+        self.found.rest(
+            "ssh",
+            ssh,
+            &["user", "port"],
+            &[
+                ("proxy", jump),
+                ("proxy_command", jump),
+                ("keys", key),
+                ("keys_only", key),
+                ("key_data", key),
+                (
+                    "config",
+                    "would choose the files that ssh reads; here it reads its own, ~/.ssh/config",
+                ),
+            ],
+            &[("log_level", "is about Kamal's output")],
+        );
+        (
+            user.unwrap_or_else(|| "root".to_owned()),
+            number.map(|port| format!(":{port}")).unwrap_or_default(),
+        )
+    }
+
     /// The server, where there is one.
     fn place(
         &mut self,
         servers: &[(String, bool)],
         line: usize,
         role: &str,
-        user: &str,
+        (user, port): (&str, &str),
         target: &mut Option<String>,
     ) {
         if servers.iter().any(|(_, tagged)| *tagged) {
@@ -147,7 +183,7 @@ impl<'a> Kamal<'a> {
             .filter(|host| !host.contains(ERB))
             .collect();
         let Some(host) = known.first() else { return };
-        let destination = format!("ssh://{user}@{host}");
+        let destination = format!("ssh://{user}@{host}{port}");
         match target {
             None => {
                 self.server = Some((*host).to_owned());
@@ -427,12 +463,12 @@ impl<'a> Kamal<'a> {
             &[
                 ("pack", "would build by buildpacks; here a Dockerfile says it, or what stands in the folder"),
                 ("ssh", "would give the build your SSH agent"),
-                ("remote", "would build on another machine; here the Engine of the target builds"),
-                ("multiarch", "would build for several processors; here an image is built where it runs"),
             ],
             &[
                 ("arch", "is that of the machine that builds, which is the one it runs on"),
                 ("local", "is about where Kamal builds"),
+                ("remote", "is about where Kamal builds; here the Engine of the target builds"),
+                ("multiarch", "would build for several processors; here an image is built where it runs"),
                 ("driver", "is about how Kamal builds"),
                 ("cache", "is kept by the Engine that builds"),
                 ("provenance", "is about attestations of the image"),

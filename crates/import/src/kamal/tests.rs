@@ -78,7 +78,7 @@ aliases:\n  console: app exec -i bin/rails console\nssh:\n  user: deploy\nasset_
         .filter(|remark| remark.kind == RemarkKind::Lost)
         .map(|remark| remark.key.as_str())
         .collect();
-    assert_eq!(lost, ["proxy.ssl", "ssh", "asset_path"]);
+    assert_eq!(lost, ["proxy.ssl", "asset_path"]);
 }
 
 #[test]
@@ -129,6 +129,54 @@ fn ruby_is_never_executed() {
         .map(|remark| remark.line)
         .collect();
     assert_eq!(lines, [1, 3, 5, 9]);
+}
+
+#[test]
+fn what_is_about_kamals_way_to_deploy_is_lost_to_nobody() {
+    let imported = read("service: shop\nimage: acme/shop\nservers:\n  - 203.0.113.7\nssh:\n  user: deploy\n  port: 2222\n  log_level: debug\nboot:\n  limit: 25%\n  wait: 2\nbuilder:\n  arch: amd64\n  remote: ssh://root@203.0.113.8\naccessories:\n  db:\n    image: postgres:16\n    host: 203.0.113.7\n    env:\n      clear:\n        POSTGRES_USER: shop\n      secret:\n        - POSTGRES_PASSWORD\n").unwrap();
+    assert!(imported.clean(), "{:?}", imported.remarks);
+    assert!(
+        imported
+            .text
+            .contains("target = \"ssh://deploy@203.0.113.7:2222\""),
+        "{}",
+        imported.text
+    );
+    let said: Vec<_> = imported
+        .remarks
+        .iter()
+        .map(|remark| remark.key.as_str())
+        .collect();
+    for expected in [
+        "ssh.log_level",
+        "boot",
+        "builder.remote",
+        "accessories.db.env",
+    ] {
+        assert!(said.contains(&expected), "{expected}: {said:?}");
+    }
+}
+
+#[test]
+fn what_leads_to_a_server_by_another_and_what_an_image_is_told_is_said() {
+    let imported = read("service: shop\nimage: acme/shop\nservers:\n  - 203.0.113.7\nssh:\n  user: <%= ENV[\"USER\"] %>\n  proxy: jump.example.com\naccessories:\n  db:\n    image: postgres:16\n    host: 203.0.113.7\n    env:\n      clear:\n        POSTGRES_INITDB_ARGS: --locale=C\n").unwrap();
+    let said: Vec<_> = imported
+        .remarks
+        .iter()
+        .map(|remark| (remark.kind, remark.key.as_str()))
+        .collect();
+    assert!(said.contains(&(RemarkKind::Lost, "ssh.proxy")), "{said:?}");
+    assert!(
+        said.contains(&(RemarkKind::Changed, "accessories.db.env")),
+        "{said:?}"
+    );
+    assert!(
+        imported
+            .text
+            .contains("target = \"ssh://root@203.0.113.7\""),
+        "{}",
+        imported.text
+    );
 }
 
 #[test]
