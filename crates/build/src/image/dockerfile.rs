@@ -1,5 +1,7 @@
 //! What must be known of a Dockerfile besides what docker does with it: at which line an instruction
-//! stands, and whether it needs BuildKit.
+//! stands, whether it needs BuildKit, and what it is built upon.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An instruction, continued lines joined, each run of white space as one space.
 struct Instruction {
@@ -62,6 +64,77 @@ fn is_here_document(text: &str) -> bool {
     })
 }
 
+/// The images that a Dockerfile is built upon or copies from, in their order, each once: stages of its
+/// own aren't among them, nor is what can't be known before the build.
+pub fn bases(dockerfile: &str, arguments: &BTreeMap<String, String>) -> Vec<String> {
+    let mut known: BTreeMap<String, String> = BTreeMap::new();
+    let mut stages: BTreeSet<String> = BTreeSet::from(["scratch".to_owned()]);
+    let mut seen = BTreeSet::new();
+    let mut bases = Vec::new();
+    let mut is_first = true;
+    for instruction in instructions(dockerfile) {
+        let mut words = instruction.text.split(' ');
+        let keyword = words.next().unwrap_or_default().to_ascii_uppercase();
+        let named = match keyword.as_str() {
+            // Arguments count for FROM only where they stand before the first one.
+            "ARG" if is_first => {
+                for word in words {
+                    let (name, value) = match word.split_once('=') {
+                        Some((name, value)) => (name, Some(value.trim_matches(['"', '\'']))),
+                        None => (word, None),
+                    };
+                    let given = arguments.get(name).map(String::as_str);
+                    if let Some(value) = given.or(value) {
+                        let value = filled(value, &known).unwrap_or_default();
+                        known.insert(name.to_owned(), value);
+                    }
+                }
+                continue;
+            }
+            "FROM" => {
+                is_first = false;
+                let mut words = words.filter(|word| !word.starts_with("--"));
+                let named = words.next().and_then(|word| filled(word, &known));
+                let own = named.filter(|name| !stages.contains(&name.to_ascii_lowercase()));
+                stages.extend(words.nth(1).map(str::to_ascii_lowercase));
+                own
+            }
+            "COPY" => words
+                .take_while(|word| word.starts_with("--"))
+                .find_map(|word| word.strip_prefix("--from="))
+                .filter(|name| !name.contains('$') && name.parse::<usize>().is_err())
+                .filter(|name| !stages.contains(&name.to_ascii_lowercase()))
+                .map(str::to_owned),
+            _ => None,
+        };
+        if let Some(named) = named.filter(|named| !named.is_empty())
+            && seen.insert(named.clone())
+        {
+            bases.push(named);
+        }
+    }
+    bases
+}
+
+/// A text with `$NAME` and `${NAME}` filled in; none where one isn't known.
+fn filled(text: &str, known: &BTreeMap<String, String>) -> Option<String> {
+    let mut parts = text.split('$');
+    let mut whole = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, rest) = match part.strip_prefix('{') {
+            Some(part) => part.split_once('}')?,
+            None => {
+                let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+                let end = part.bytes().position(|byte| !is_name(byte));
+                part.split_at(end.unwrap_or(part.len()))
+            }
+        };
+        whole.push_str(known.get(name)?);
+        whole.push_str(rest);
+    }
+    Some(whole)
+}
+
 /// Each run of white space as one space.
 pub fn plain(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -104,6 +177,26 @@ mod tests {
         assert_eq!(line_of(TEXT, "COPY a.txt /a.txt"), Some(7));
         assert_eq!(line_of(TEXT, "RUN false"), Some(8));
         assert_eq!(line_of(TEXT, "RUN true"), None);
+    }
+
+    #[test]
+    fn what_it_is_built_upon_is_known_before() {
+        let text = "ARG PYTHON=3.13 BASE=\"python:${PYTHON}-slim\"\nARG SUPERVISE=landfall-supervise:0.1.0\n\
+                    FROM $BASE AS Build\nARG BASE=none\nFROM ${SUPERVISE} AS supervise\nfrom --platform=linux/amd64 $BASE\n\
+                    COPY --from=supervise /a /b\nCOPY --chown=1 --from=busybox:1 /a /b\nCOPY --from=0 /c /c\n\
+                    FROM scratch\nFROM build\nFROM ${UNKNOWN}x\n";
+        let none = BTreeMap::new();
+        assert_eq!(
+            bases(text, &none),
+            ["python:3.13-slim", "landfall-supervise:0.1.0", "busybox:1"]
+        );
+        let given = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
+        assert_eq!(
+            bases(text, &given("SUPERVISE", "own:1")),
+            ["python:3.13-slim", "own:1", "busybox:1"]
+        );
+        // What no ARG declares isn't given.
+        assert_eq!(bases(text, &given("UNKNOWN", "a")).len(), 3);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::{
     output::{Output, Trouble},
     program,
     recipe::{self, Parted},
-    reference, transfer,
+    reference, supervisor, transfer,
 };
 use crate::{error::BuildError, files::lock, progress::Progress, snapshot::Snapshot, store};
 
@@ -139,6 +139,7 @@ impl Building<'_> {
                     .to_owned(),
             ));
         }
+        let ready = supervisor::ready(self.request, &text, self.recipe.arguments, progress)?;
         let secrets = self.secrets(desk.folder())?;
         let labels = self.labels();
         let id = desk.folder().join("id");
@@ -153,7 +154,7 @@ impl Building<'_> {
                 labels: &labels,
                 stage: self.recipe.build.stage.as_deref(),
                 secrets: &secrets,
-                fresh: self.request.fresh,
+                fresh: ready.pull,
                 anew: false,
                 buildkit: builder.buildkit,
             },
@@ -176,12 +177,15 @@ impl Building<'_> {
             reference: self.name.clone(),
             said: "docker built it, and the Engine doesn't have it".to_owned(),
         })?;
-        let done = match output.borrow().layers() {
+        let mut done = match output.borrow().layers() {
             (0, _) => "built".to_owned(),
             (1, 0) => "1 layer".to_owned(),
             (count, 0) => format!("{count} layers"),
             (count, cached) => format!("{cached} of {count} layers cached"),
         };
+        if let Some(imported) = ready.imported {
+            done.push_str(&format!(", {imported} imported"));
+        }
         Ok(self.made(image, done, true))
     }
 

@@ -18,6 +18,7 @@ mod put_in;
 mod recipe;
 mod reference;
 mod scan;
+mod supervisor;
 mod transfer;
 mod trial;
 
@@ -30,7 +31,7 @@ use std::{
 
 use landfall_containers::{EngineAddress, Image};
 use landfall_redact::Secret;
-use landfall_release::{Artifact, ImageArtifact};
+use landfall_release::{Artifact, Failure, ImageArtifact};
 
 pub use configuration::Login;
 pub use desk::docker_environment;
@@ -94,6 +95,8 @@ pub struct ImageRequest<'a> {
     pub secrets: &'a BTreeMap<String, Secret>,
     /// Ask the registries for what is newer than what the Engine has.
     pub fresh: bool,
+    /// The static supervisor's program, or why there is none: for Dockerfiles that take it from its image.
+    pub supervisor: Result<&'a Path, &'a Failure>,
     /// Set to stop it.
     pub cancelled: &'a AtomicBool,
 }

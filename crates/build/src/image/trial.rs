@@ -15,7 +15,7 @@ use super::{
     error::ImageError,
     made::{Ended, explained},
     output::Output,
-    program,
+    program, supervisor,
 };
 use crate::{error::BuildError, progress::Progress};
 
@@ -82,6 +82,7 @@ pub fn try_build(
         }
         .into());
     }
+    supervisor::ready(request, &text, trial.arguments, progress)?;
     let id = desk.folder().join("id");
     let words = arguments::build(
         &request.engine.to_string(),

@@ -25,6 +25,7 @@ use crate::{
     arguments::Images as Arguments,
     context::Context,
     exit::Exit,
+    host,
     prepare::{Sources, build},
     report::{Error, Result},
     view::steps::Steps,
@@ -133,6 +134,34 @@ pub fn check(sources: &Sources) -> Result {
     Ok(())
 }
 
+/// The static supervisor's program, which some Dockerfiles take from an image that is made of it.
+pub fn supervisor(context: &Context) -> std::result::Result<PathBuf, Failure> {
+    let settings = host::settings(&context.environment, false)
+        .map_err(|error| error.failure.map(|failure| *failure))
+        .map_err(|failure| {
+            failure
+                .unwrap_or_else(|| Failure::new("tool-missing", "there is no landfall-supervise"))
+        })?;
+    let beside = settings
+        .supervise_program
+        .with_file_name("landfall-supervise-static");
+    let program = match settings.supervise_static {
+        Some(named) => named,
+        None if beside.is_file() => beside,
+        None => settings.supervise_program,
+    };
+    let why = match landfall_supervise::program::is_static(&program) {
+        Ok(true) => return Ok(program),
+        Ok(false) => "it needs the system's own libraries".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let said = format!("{} can't run in containers: {why}", program.display());
+    Err(Failure::new("supervisor-not-static", said).with(
+        "mend",
+        "`make install` installs one that can; LANDFALL_SUPERVISE_STATIC names one that is elsewhere",
+    ))
+}
+
 /// All images of one deployment.
 pub struct Images<'a> {
     context: &'a Context,
@@ -148,6 +177,7 @@ struct Around<'a> {
     variables: BTreeMap<OsString, OsString>,
     scratch: PathBuf,
     logins: &'a [Login],
+    supervisor: std::result::Result<PathBuf, Failure>,
     fresh: bool,
 }
 
@@ -167,6 +197,7 @@ impl Around<'_> {
             variables: &self.variables,
             logins: self.logins,
             secrets,
+            supervisor: self.supervisor.as_deref(),
             fresh: self.fresh,
             cancelled,
         }
@@ -190,6 +221,7 @@ impl<'a> Images<'a> {
             variables: docker_environment(std::env::vars_os()),
             scratch: environment.home.join("scratch"),
             logins: &sources.logins.known,
+            supervisor: supervisor(context),
             fresh: sources.images.fresh,
         };
         Ok(Self {

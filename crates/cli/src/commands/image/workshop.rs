@@ -45,6 +45,7 @@ pub struct Workshop {
     address: EngineAddress,
     variables: BTreeMap<OsString, OsString>,
     home: PathBuf,
+    supervisor: std::result::Result<PathBuf, Failure>,
     folder: TempDir,
     /// Held as long as this lives: what nobody holds was left by one that was killed.
     _lock: File,
@@ -136,6 +137,7 @@ impl Workshop {
             engine,
             address,
             variables: docker_environment(std::env::vars_os()),
+            supervisor: crate::prepare::images::supervisor(context),
             home: environment.home.clone(),
             folder,
             _lock: lock,
@@ -163,6 +165,7 @@ impl Workshop {
             variables: &self.variables,
             logins: &[],
             secrets: none,
+            supervisor: self.supervisor.as_deref(),
             fresh: false,
             cancelled,
         }
