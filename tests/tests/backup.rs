@@ -238,7 +238,10 @@ fn an_empty_machine_gets_its_data_before_anything_is_deployed() {
     }
     // Nothing of the app ran.
     assert_eq!(world.status()["condition"], "empty");
-    world.landfall(&["backup", "list"]).ok().says(&["2 tables, 1001 rows"]);
+    world
+        .landfall(&["backup", "list"])
+        .ok()
+        .says(&["2 tables, 1001 rows"]);
     assert_eq!(world.fixtures(), 0);
     kept(&world);
     assert_eq!(sql(&world, MIGRATED), "0");

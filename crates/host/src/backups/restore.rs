@@ -16,7 +16,7 @@ use landfall_backup::{
     make::{self as backup},
     volume,
 };
-use landfall_release::Failure;
+use landfall_release::{Failure, Purpose};
 
 use super::{
     database::{From, Kept, put_back, restore_postgres, restore_redis, set_aside, stamp},
@@ -44,7 +44,7 @@ pub fn begin(
     host: &Arc<Host>,
     app: &Name,
     environment: &Name,
-    asked: RestoreBackup,
+    mut asked: RestoreBackup,
 ) -> Result<BackupsBegun, Failure> {
     refuse_busy(host, app, environment)?;
     let release = rollouts::of_data(host, app, environment)?;
@@ -77,6 +77,12 @@ pub fn begin(
         let message = format!("{app} is stopped in {environment}");
         return Err(Failure::new("not-running", message).with("mend", "landfall start"));
     }
+    // Where nothing but restorations ever was there is nothing to dump; it is kept beside all the same.
+    let deployments = host.ledger.deployments(app, environment);
+    asked.without_safety_dump |= deployments
+        .map_err(ledger_failed)?
+        .iter()
+        .all(|row| row.rollout.purpose == Purpose::Provision);
     let means = Means::find(host, release, &subject)?;
     let lock = Held::take(
         host,

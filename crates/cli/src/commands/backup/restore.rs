@@ -28,14 +28,14 @@ use crate::{
 /// Puts a backup back. Where nothing is deployed yet its backing services are made for it first;
 /// the app itself isn't started, so that no migration meets an empty database.
 pub fn restore(context: &Context, place: &Place, arguments: &BackupRestore) -> Result {
-    let (client, known, deployed) = context.block_on(async {
+    let (client, deployed) = context.block_on(async {
         let (client, started) = ensured(context).await?;
         let status = deploy::status(&client, place).await?;
-        let deployed = status.as_ref().is_some_and(|status| status.live.is_some());
+        let deployed = status.is_some_and(|status| status.live.is_some());
         if !deployed {
             follow::carry_on(context, &client, place, started).await?;
         }
-        Ok((client, status.is_some(), deployed))
+        Ok((client, deployed))
     })?;
     let key = match &arguments.key {
         None => None,
@@ -78,8 +78,7 @@ pub fn restore(context: &Context, place: &Place, arguments: &BackupRestore) -> R
         subject,
         from,
         key,
-        // Of what was made just now there is nothing to dump.
-        without_safety_dump: arguments.without_safety_dump || !known,
+        without_safety_dump: arguments.without_safety_dump,
         by: context.environment.by(),
     };
     let desk = Desk {
