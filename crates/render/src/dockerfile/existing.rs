@@ -9,6 +9,8 @@ pub struct Existing {
     pub port: Option<u16>,
     /// Bases that it names, arguments filled in: `python:3.12-slim`.
     pub bases: Vec<String>,
+    /// Whether somebody else's RUN is in it, which what is written here doesn't have.
+    pub runs: bool,
 }
 
 impl Existing {
@@ -47,6 +49,7 @@ impl Existing {
                     let name = words.nth(1);
                     at_stage = stage.is_some() && name == stage;
                 }
+                "RUN" => found.runs = true,
                 "ENTRYPOINT" => (entrypoint, command) = (Some(list(rest)), None),
                 "CMD" => command = Some(list(rest)),
                 "EXPOSE" => {
@@ -56,6 +59,7 @@ impl Existing {
                 _ => {}
             }
         }
+        found.runs &= !text.contains("landfall:digest");
         let mut words = entrypoint.unwrap_or_default();
         words.extend(command.unwrap_or_default());
         // That of several processes comes from the app file alone.
@@ -136,6 +140,17 @@ mod tests {
             (Some(vec!["no".to_owned()]), None)
         );
         assert_eq!(Existing::read(text, None).port, Some(5000));
+    }
+
+    #[test]
+    fn steps_are_seen_where_somebody_else_wrote_them() {
+        assert!(Existing::read("FROM a\nRUN pip install flask\nCMD x", None).runs);
+        for text in [
+            "FROM a\nCMD x",
+            "# landfall:digest 0123\nFROM a\nRUN pip install flask",
+        ] {
+            assert!(!Existing::read(text, None).runs, "{text}");
+        }
     }
 
     #[test]

@@ -48,6 +48,15 @@ pub fn render(input: &Input<'_>) -> Result<Rendered, Refusal> {
             continue;
         };
         let mut made = Made::default();
+        if subject.existing.runs {
+            made.note(
+                subject.setting("build"),
+                format!(
+                    "RUN steps of the {} that stands there aren't taken over: what this one needs of them belongs between landfall:keep and landfall:end",
+                    subject.dockerfile
+                ),
+            );
+        }
         match kind {
             Kind::Python => python::write(subject, &mut made),
             Kind::Node => node::write(subject, &mut made),
