@@ -26,16 +26,14 @@ const NOTES: tree::Sayings<'static> = &[
         "stack",
         "chooses the machine's base at Heroku; here the Dockerfile, or this machine",
     ),
+    ("image", "chooses the machine's base, as stack does"),
     ("$schema", "is for editors"),
     ("landfall", "is landfall's own mark of a file that it wrote"),
 ];
-const LOST: tree::Sayings<'static> = &[
-    ("image", "would be the image of a build at Heroku"),
-    (
-        "environments",
-        "would be other settings for review apps and tests; an [environment.NAME] holds what is different there",
-    ),
-];
+const LOST: tree::Sayings<'static> = &[(
+    "environments",
+    "would be other settings for review apps and tests; an [environment.NAME] holds what is different there",
+)];
 
 /// Reads app.json, and the Procfile beside it.
 ///

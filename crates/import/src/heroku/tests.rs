@@ -106,6 +106,23 @@ fn what_dokku_adds_is_read_too() {
 }
 
 #[test]
+fn the_base_of_a_build_at_heroku_is_lost_to_nobody_and_another_ones_buildpack_is() {
+    let imported = read(
+        "{ \"image\": \"heroku/nodejs\", \"stack\": \"heroku-24\", \"env\": {} }",
+        "web: node .",
+    )
+    .unwrap();
+    assert!(imported.clean(), "{:?}", imported.remarks);
+    assert!(imported.remarks.iter().any(|remark| remark.key == "image"));
+    let imported = read(
+        "{ \"buildpacks\": [{ \"url\": \"https://example.com/ffmpeg\" }] }",
+        "web: node .",
+    )
+    .unwrap();
+    assert!(!imported.clean());
+}
+
+#[test]
 fn other_tools_files_of_that_name_are_refused() {
     for json in [
         "{ \"expo\": { \"name\": \"x\" } }",
