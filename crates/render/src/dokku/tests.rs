@@ -255,6 +255,19 @@ fn the_script_is_one_and_holds_no_values_of_secrets() {
 }
 
 #[test]
+fn what_is_done_by_hand_names_the_plugin_and_its_database() {
+    let text = "app = \"shop\"\n[service.web]\nbuild = \"Dockerfile\"\nport = 80\nuses = [\"redis\"]\n[backing.redis]\nversion = \"7\"\nsettings = { maxmemory-policy = \"allkeys-lru\" }\n";
+    let rendered = dokku(text, &[("Dockerfile", "FROM a:1")]);
+    let notes = rendered.notes.iter();
+    let said: Vec<_> = notes.map(|note| note.said.as_str()).collect();
+    assert!(
+        said.iter()
+            .any(|said| said.contains("`dokku redis:connect shop-redis`")),
+        "{said:?}"
+    );
+}
+
+#[test]
 fn pages_that_nothing_builds_are_said() {
     let rendered = dokku(
         "app = \"shop\"\n[service.web]\ncommand = \"web\"\nport = 3000\n",
