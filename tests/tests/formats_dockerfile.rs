@@ -488,25 +488,34 @@ fn with_hadolint_and_engine_several_processes_run_under_our_supervisor() {
     let mut project = Project::of(&example("union-action"));
     project.lint("Dockerfile");
     let text = project.world.read("Dockerfile");
-    let image = text
+    // The very line that the Dockerfile gives, where `make install` has put the program by its name.
+    let import = text
         .lines()
-        .find_map(|line| line.strip_prefix("ARG SUPERVISE="))
-        .expect("it names the supervisor's image");
+        .find_map(|line| {
+            line.strip_prefix("#   tar ")
+                .map(|rest| format!("tar {rest}"))
+        })
+        .expect("it says how the supervisor's image is made");
     let folder = tempfile::tempdir().expect("a temporary folder");
-    fs::copy(
-        program("landfall-supervise-static"),
-        folder.path().join("landfall-supervise"),
-    )
-    .expect("scripts/build-supervise --beside has put it there");
-    let tar = folder.path().join("supervise.tar");
-    let packed = run(Command::new("tar")
-        .arg("-cC")
-        .arg(folder.path())
-        .arg("-f")
-        .arg(&tar)
-        .arg("landfall-supervise"));
-    packed.ok();
-    docker(&["import", &tar.display().to_string(), image]);
+    let installed = folder.path().join("landfall-supervise");
+    fs::copy(program("landfall-supervise-static"), &installed)
+        .expect("scripts/build-supervise --beside has put it there");
+    let path = std::env::var("PATH").unwrap_or_default();
+    run(Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &import])
+        .env("PATH", format!("{}:{path}", folder.path().display())))
+    .ok()
+    .says(&["sha256:"]);
+    // It reads the file that stands beside, and waits for folders that only the image has.
+    let file = project.world.app().join("union-action.supervise.json");
+    let accepted = run(Command::new("timeout")
+        .args(["--preserve-status", "2"])
+        .arg(&installed)
+        .args(["run", "--inherit"])
+        .arg(&file));
+    accepted
+        .says(&["api started", "asked to stop"])
+        .hides("unknown field");
     let built = project.build(".", "Dockerfile");
     assert_eq!(built.facts["Config"]["User"], "1000:1000");
     let (url, served) = project.start(
