@@ -111,7 +111,9 @@ impl Script<'_, '_> {
                 note(
                     self.notes,
                     format!("backing.{name}.settings"),
-                    format!("settings, extensions and scripts of the first start are done by hand, in `dokku {plugin}:connect {it}`"),
+                    format!(
+                        "settings, extensions and scripts of the first start are done by hand, in `dokku {plugin}:connect {it}`"
+                    ),
                 );
             }
         }
