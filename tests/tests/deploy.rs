@@ -272,6 +272,13 @@ fn up_detached_leaves_it_running() {
         .ok()
         .says(&["http://127.0.0.1:"]);
     assert_eq!(world.version(), "one");
+    // What runs is what the file says: it goes on as it is.
+    let before = world.processes();
+    world
+        .landfall(&["up", "--detach"])
+        .ok()
+        .says(&["nothing to change", "landfall restart"]);
+    assert_eq!(world.processes(), before);
 }
 
 #[test]

@@ -47,20 +47,7 @@ pub fn run(context: &Context, arguments: &Deploy) -> Result {
         (&arguments.images).into(),
     )?;
     let planned = planned(context, &sources, false)?;
-    if let Some(number) = planned.unchanged {
-        let place = &sources.place;
-        if context.output.json() {
-            let unchanged = serde_json::json!({ "release": number });
-            context.output.data("unchanged", &unchanged);
-        }
-        let serves = match planned.addresses.first() {
-            Some(address) => format!("serves {address}"),
-            None => "runs".to_owned(),
-        };
-        context.output.say(format!(
-            "Release {number} {serves} already. landfall restart{} gives it new processes.",
-            place.flag()
-        ));
+    if planned.stays(context, &sources.place) {
         return Ok(());
     }
     let deployed = carry_out(context, sources, planned, false, began)?;
@@ -94,15 +81,40 @@ struct Planned {
     unchanged: Option<ReleaseNumber>,
 }
 
-/// Plans, builds, submits, follows.
+impl Planned {
+    /// Whether what runs is what the file asks for; then says so, and there is nothing more to do.
+    fn stays(&self, context: &Context, place: &Place) -> bool {
+        let Some(number) = self.unchanged else {
+            return false;
+        };
+        if context.output.json() {
+            let unchanged = serde_json::json!({ "release": number });
+            context.output.data("unchanged", &unchanged);
+        }
+        let serves = match self.addresses.first() {
+            Some(address) => format!("serves {address}"),
+            None => "runs".to_owned(),
+        };
+        context.output.say(format!(
+            "Release {number} {serves} already. landfall restart{} gives it new processes.",
+            place.flag()
+        ));
+        true
+    }
+}
+
+/// Plans, builds, submits, follows. None where everything is as the file says already, which was said.
 pub fn deploy(
     context: &Context,
     sources: Sources,
     attached: bool,
     began: Instant,
-) -> Result<Deployed> {
+) -> Result<Option<Deployed>> {
     let planned = planned(context, &sources, attached)?;
-    carry_out(context, sources, planned, attached, began)
+    if planned.stays(context, &sources.place) {
+        return Ok(None);
+    }
+    carry_out(context, sources, planned, attached, began).map(Some)
 }
 
 /// Says what would change. `attached` wants new processes also where nothing does.

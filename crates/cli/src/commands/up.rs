@@ -42,7 +42,9 @@ pub fn run(context: &Context, arguments: &Up) -> Result {
     let images = (&arguments.images).into();
     let sources = prepare::sources(context, &app_file, &local, true, images)?;
     let started_at = plain::now();
-    let deployed = deploy(context, sources, !arguments.detach, began)?;
+    let Some(deployed) = deploy(context, sources, !arguments.detach, began)? else {
+        return Ok(());
+    };
     context.output.say(summary(&deployed, arguments.detach));
     if arguments.detach {
         return Ok(());
