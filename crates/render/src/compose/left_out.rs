@@ -222,6 +222,12 @@ pub fn of_service(writer: &mut Writer<'_>, name: &Name, service: &Service) {
             "the Engine opens it past the rules of ufw and its like",
         );
     }
+    if local && service.publish.is_none() && service.port.is_some() {
+        note(
+            "port",
+            "reached by the other services alone; `publish` opens it to this machine",
+        );
+    }
     if local && service.publish.is_some() {
         note(
             "publish",

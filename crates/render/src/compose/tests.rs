@@ -121,6 +121,18 @@ fn a_port_is_open_where_it_is_published_and_nowhere_else() {
         &local.files[0].text,
         &["- \"127.0.0.1:${WEB_PORT:-8080}:80\""],
     );
+    // Who develops and finds no address is told why.
+    let closed = rendered(
+        &shop("image = \"a:1\"\nport = 80", ""),
+        "local",
+        &Files::new(),
+    );
+    assert!(
+        closed
+            .notes
+            .iter()
+            .any(|note| note.setting == "service.web.port")
+    );
 }
 
 #[test]
