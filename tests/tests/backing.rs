@@ -240,8 +240,8 @@ fn settings_restart_it_and_bad_ones_are_taken_back() {
     write(&world, "[\"postgres\"]", own);
     world
         .landfall(&["deploy"])
-        .exits(6)
-        .says(&["bad-backing", "settings.port"]);
+        .exits(2)
+        .says(&["conflicting-keys", "settings.port"]);
     let other = "[backing.postgres]\nversion = \"9\"\n";
     write(&world, "[\"postgres\"]", other);
     world.landfall(&["plan"]).ok();

@@ -4,6 +4,7 @@
 //! in maps are sorted; lists keep the order of the file. Templates (`${…}`) stay unresolved where
 //! their value is known only at run time: ports, and the values of secrets.
 
+mod backing_setting;
 mod edge;
 mod platform;
 mod rollout;
@@ -18,6 +19,7 @@ use crate::{
     units::{Cpu, Size, Time},
 };
 
+pub use backing_setting::RefusedSetting;
 pub use edge::{Cors, Domain, Http, Public, Redirect, Route, Smoke};
 pub use platform::{
     Alert, Backing, BackingKind, Backup, Hook, HookPoint, Job, Logs, Notify, Pipeline,

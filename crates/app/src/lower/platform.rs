@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    model::{Backing, BackingKind, Backup, Runtime, Service, Volume},
+    model::{Backing, BackingKind, Backup, RefusedSetting, Runtime, Service, Volume},
     name::Name,
     node::{Fields, Node},
     template::Value,
@@ -183,6 +183,7 @@ impl Lower<'_> {
                     );
                 }
             }
+            self.check_settings(name, &kind, fields);
             let env = fields.table("env");
             if let Some(env) = env {
                 self.check_variables(env, Scope::APP, &BTreeMap::new());
@@ -218,6 +219,36 @@ impl Lower<'_> {
             }
         }
         all
+    }
+
+    /// Settings that a server would refuse, or that would part it from who uses it.
+    fn check_settings(&mut self, name: &str, kind: &BackingKind, fields: &Fields) {
+        let settings = fields.table("settings").into_iter().flat_map(Fields::iter);
+        for (setting, field) in settings {
+            let value = field.node.text().unwrap_or_default();
+            match kind.refuses_setting(setting, value) {
+                None => {}
+                Some(RefusedSetting::Own) => {
+                    let help = match setting.to_ascii_lowercase().as_str() {
+                        "maxmemory" => "say `memory`: it leaves Redis as much as fits",
+                        "save" => "say `save = [\"900 1\"]` beside `settings`",
+                        _ => "take it out",
+                    };
+                    let message = format!("`settings.{setting}` of {name} is set by Landfall");
+                    self.error("conflicting-keys", &field.key, message, "not to be set")
+                        .help = Some(help.to_owned());
+                }
+                Some(RefusedSetting::NotOne) => {
+                    let message =
+                        format!("`settings.{setting}` of {name} is not one setting with its value");
+                    self.error("bad-value", &field.key, message, "not one setting")
+                        .help = Some(
+                        "each setting by its name in the server's manual, with its value alone"
+                            .to_owned(),
+                    );
+                }
+            }
+        }
     }
 
     /// The backing services that a service uses, each with its variable.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use landfall_app::model::{Backing, BackingKind, Command, Run};
+use landfall_app::model::{Backing, BackingKind, Command, RefusedSetting, Run};
 use landfall_redact::Secret;
 use landfall_release::{Failure, ImageConfig};
 use sha2::{Digest as _, Sha256};
@@ -14,43 +14,6 @@ use crate::specification::words;
 
 /// The superuser of PostgreSQL; apps never log in as it.
 pub const SUPERUSER: &str = "postgres";
-
-/// Settings of PostgreSQL that are Landfall's: with another value nothing would find the server or
-/// its data.
-const OWN_OF_POSTGRES: &[&str] = &[
-    "config_file",
-    "data_directory",
-    "external_pid_file",
-    "hba_file",
-    "ident_file",
-    "listen_addresses",
-    "password_encryption",
-    "port",
-    "unix_socket_directories",
-];
-
-/// Those of Redis; some have keys of their own in the app file.
-const OWN_OF_REDIS: &[&str] = &[
-    "aclfile",
-    "bind",
-    "cluster-enabled",
-    "daemonize",
-    "dbfilename",
-    "dir",
-    "include",
-    "logfile",
-    "maxmemory",
-    "pidfile",
-    "port",
-    "protected-mode",
-    "rename-command",
-    "requirepass",
-    "save",
-    "supervised",
-    "tls-port",
-    "unixsocket",
-    "user",
-];
 
 /// Everything that a recipe is made from.
 pub struct Facts<'a> {
@@ -100,41 +63,26 @@ pub fn recipe(facts: &Facts<'_>) -> Recipe {
 
 /// Settings that the file may not set.
 pub fn refuse_own(name: &str, wanted: &Backing) -> Result<(), Failure> {
-    let own = match wanted.kind {
-        BackingKind::Postgres => OWN_OF_POSTGRES,
-        BackingKind::Redis => OWN_OF_REDIS,
-        BackingKind::Image(_) => &[],
+    let mut settings = wanted.settings.iter();
+    let refused = settings.find_map(|(setting, value)| {
+        let why = wanted.kind.refuses_setting(setting, value)?;
+        Some((setting, why))
+    });
+    let Some((setting, why)) = refused else {
+        return Ok(());
     };
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-    // What a server would take for another setting.
-    let smuggled = |(setting, value): &(&String, &String)| {
-        !setting.chars().all(plain)
-            || wanted.kind == BackingKind::Redis
-                && (setting.starts_with('-')
-                    || value.split_whitespace().any(|word| word.starts_with("--")))
-    };
-    if let Some((setting, _)) = wanted.settings.iter().find(smuggled) {
-        let message = format!("`settings.{setting}` of {name} is not one setting with its value");
-        return Err(Failure::new("bad-backing", message)
-            .with("mend", "each setting by its name in the server's manual"));
-    }
-    // As the servers read names: PostgreSQL takes a dash for an underscore too.
-    let read = |setting: &str| match wanted.kind {
-        BackingKind::Postgres => setting.to_ascii_lowercase().replace('-', "_"),
-        _ => setting.to_ascii_lowercase(),
-    };
-    let mut keys = wanted.settings.keys();
-    match keys.find(|setting| own.contains(&read(setting).as_str())) {
-        None => Ok(()),
-        Some(setting) => Err(Failure::new(
-            "bad-backing",
-            format!("`settings.{setting}` of {name} is set by Landfall"),
-        )
-        .with(
-            "mend",
+    let (what, mend) = match why {
+        RefusedSetting::Own => (
+            "set by Landfall",
             "take it out; `memory` and `save` are keys of their own",
-        )),
-    }
+        ),
+        RefusedSetting::NotOne => (
+            "not one setting with its value",
+            "each setting by its name in the server's manual",
+        ),
+    };
+    let message = format!("`settings.{setting}` of {name} is {what}");
+    Err(Failure::new("bad-backing", message).with("mend", mend))
 }
 
 /// Settings of PostgreSQL that fit its memory. What the file sets wins.
@@ -425,28 +373,30 @@ mod tests {
 
     #[test]
     fn settings_that_are_landfalls_are_refused() {
-        let refused = |name: &str, setting: &str| {
-            let text = format!("[backing.{name}]\nsettings = {{ {setting} }}");
-            let refused = refuse_own(name, &wanted(&text, name)).err();
+        // `check` says so first; a release of before it did is refused here.
+        let refused = |name: &str, setting: &str, value: &str| {
+            let mut wanted = wanted(&format!("[backing.{name}]"), name);
+            wanted.settings.insert(setting.to_owned(), value.to_owned());
+            let refused = refuse_own(name, &wanted).err();
             refused.map(|failure| failure.name)
         };
-        for (name, setting) in [
-            ("postgres", "port = \"5432\""),
-            ("postgres", "Port = \"5432\""),
-            ("postgres", "listen-addresses = \"*\""),
-            ("postgres", "\"port=5432\" = \"\""),
-            ("redis", "Bind = \"0.0.0.0\""),
-            ("redis", "include = \"/etc/redis.conf\""),
-            ("redis", "RENAME-command = \"CONFIG x\""),
-            ("redis", "hz = \"10 --port 1\""),
+        for (name, setting, value) in [
+            ("postgres", "port", "5432"),
+            ("postgres", "Port", "5432"),
+            ("postgres", "listen-addresses", "*"),
+            ("postgres", "port=5432", ""),
+            ("redis", "Bind", "0.0.0.0"),
+            ("redis", "include", "/etc/redis.conf"),
+            ("redis", "RENAME-command", "CONFIG x"),
+            ("redis", "hz", "10 --port 1"),
         ] {
             assert_eq!(
-                refused(name, setting).as_deref(),
+                refused(name, setting, value).as_deref(),
                 Some("bad-backing"),
                 "{setting}"
             );
         }
-        assert_eq!(refused("postgres", "work_mem = \"8MB\""), None);
-        assert_eq!(refused("redis", "maxmemory-policy = \"allkeys-lru\""), None);
+        assert_eq!(refused("postgres", "work_mem", "8MB"), None);
+        assert_eq!(refused("redis", "maxmemory-policy", "allkeys-lru"), None);
     }
 }

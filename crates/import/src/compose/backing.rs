@@ -12,6 +12,12 @@ use crate::{
     RemarkKind,
     draft::{self, Draft, Table, Value},
 };
+use landfall_app::model::BackingKind;
+
+/// Whether the app file refuses a setting.
+fn refused(kind: &BackingKind, setting: &str, value: &str) -> bool {
+    kind.refuses_setting(setting, value).is_some()
+}
 
 /// Keys that a backing service has no place for, and what they would have done.
 const NOT_HERE: [(&str, &str); 12] = [
@@ -188,18 +194,23 @@ impl Context<'_> {
             .map(String::as_str)
             .skip_while(|word| matches!(*word, "postgres" | "docker-entrypoint.sh"))
             .peekable();
-        let mut lost = Vec::new();
+        let (mut lost, mut own) = (Vec::new(), Vec::new());
         while let Some(word) = words.next() {
             let setting = match word {
                 "-c" => words.next(),
                 word => word.strip_prefix("--").or(word.strip_prefix("-c")),
             };
             match setting.and_then(|setting| setting.split_once('=')) {
+                Some((key, value)) if refused(&BackingKind::Postgres, key, value) => own.push(key),
                 Some((key, value)) if !key.is_empty() => {
                     table.table("settings").set(&key.replace('-', "_"), value);
                 }
                 _ => lost.push(word),
             }
+        }
+        if !own.is_empty() {
+            let said = format!("`{}` is Landfall's own to set", own.join("`, `"));
+            self.remark(at, RemarkKind::Note, &command.at, "command", said);
         }
         if !lost.is_empty() {
             self.remark(
@@ -290,7 +301,7 @@ impl Context<'_> {
                     let most = values.first().copied().unwrap_or_default();
                     self.redis_memory(at, &command.at, most, table);
                 }
-                key if super::redis::is_own(key) => {
+                key if refused(&BackingKind::Redis, key, &values.join(" ")) => {
                     self.remark(
                         at,
                         RemarkKind::Note,
@@ -335,7 +346,7 @@ impl Context<'_> {
                 }
                 // What a host sets by `memory`, and what it refuses.
                 ("maxmemory", value) => self.redis_memory(at, &item.at, value, table),
-                (key, _) if super::redis::is_own(key) => {}
+                (key, value) if refused(&BackingKind::Redis, key, value) => {}
                 (key, value) => {
                     table.table("settings").set(key, value);
                 }

@@ -4,33 +4,6 @@ use super::{context::Context, tree::At, units};
 use crate::{RemarkKind, draft::Table};
 use landfall_app::units::Size;
 
-/// Settings that Landfall makes itself and refuses in `settings`, besides `maxmemory` and `save`, which
-/// are keys of the app file.
-const OWN: [&str; 17] = [
-    "aclfile",
-    "bind",
-    "cluster-enabled",
-    "daemonize",
-    "dbfilename",
-    "dir",
-    "include",
-    "logfile",
-    "pidfile",
-    "port",
-    "protected-mode",
-    "rename-command",
-    "requirepass",
-    "supervised",
-    "tls-port",
-    "unixsocket",
-    "user",
-];
-
-/// Whether a setting is Landfall's to make.
-pub(super) fn is_own(setting: &str) -> bool {
-    OWN.contains(&setting)
-}
-
 impl Context<'_> {
     /// `maxmemory` as the `memory` that leaves as much for data; a limit of the container takes its place.
     pub(super) fn redis_memory(&mut self, at: usize, place: &At, most: &str, table: &mut Table) {
