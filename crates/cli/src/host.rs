@@ -142,8 +142,11 @@ pub async fn start(
         if let Some(status) = running(client).await? {
             return Ok(status);
         }
-        if let (Ok(Some(status)), false) = (child.try_wait(), locked(&home)) {
-            // Another command may have been quicker: then its host has the lock and soon answers.
+        // Another command may have been quicker: then its host has the lock and soon answers. The lock isn't
+        // looked at before: that takes it for an instant, and may be just when the host wants it.
+        if let Ok(Some(status)) = child.try_wait()
+            && !locked(&home)
+        {
             return Err(failed(
                 environment,
                 log_before,

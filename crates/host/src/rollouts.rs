@@ -395,6 +395,8 @@ fn begin(
 /// Drives a rollout to its end and writes down how it ended.
 pub async fn run(host: Arc<Host>, rollout: Rollout, found_unfinished: bool) {
     let started = host.ledger.now();
+    let (app, environment) = (&rollout.app, &rollout.environment);
+    let restored = backups::waits_for_start(&host, app, environment);
     let before = traffic(&host, &rollout).await;
     let target = ProcessTarget::new(host.clone());
     let driven = match found_unfinished {
@@ -427,6 +429,13 @@ pub async fn run(host: Arc<Host>, rollout: Rollout, found_unfinished: bool) {
         && let (Outcome::Undone, Some(why)) = (outcome, &failure)
     {
         commands::after_failure(&host, &rollout, why).await;
+    }
+    // One that was only taken up may have ended before it started anything.
+    if restored
+        && (outcome == Outcome::Done || !found_unfinished)
+        && let Err(failure) = backups::ended(&host, app, environment)
+    {
+        remark(&format!("{app}: {failure}"));
     }
     // What is live may be another release, or run again.
     host.jobs.changed();

@@ -25,6 +25,9 @@ use crate::{
 /// How often old log segments are looked for.
 const TIDYING: Duration = Duration::from_secs(3600);
 
+/// How long a host may take to be gone.
+const DYING: Duration = Duration::from_secs(1);
+
 /// Why a host can't run.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
@@ -60,7 +63,7 @@ pub fn run(settings: Settings) -> Result<(), HostError> {
         .append(true)
         .open(home.lock())
         .map_err(folder(home.lock()))?;
-    if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+    if !take(&lock) {
         return Err(HostError::AlreadyRuns {
             home: home.root().to_owned(),
         });
@@ -84,6 +87,19 @@ pub fn run(settings: Settings) -> Result<(), HostError> {
     let result = runtime.block_on(live(settings, home, faults));
     drop(lock);
     result
+}
+
+/// Takes the lock, unless somebody keeps it. A command that looks whether a host lives holds it for an
+/// instant, and a host that was killed until the last of its threads is gone.
+fn take(lock: &File) -> bool {
+    let deadline = std::time::Instant::now() + DYING;
+    loop {
+        match flock(lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return true,
+            Err(_) if std::time::Instant::now() > deadline => return false,
+            Err(_) => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
 }
 
 fn kill_self() {
@@ -180,5 +196,31 @@ async fn upkeep(host: Arc<Host>, sampling: Duration) {
                 remark(&format!("logs can't be tidied: {failure}"));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_only_looks_at_the_lock_keeps_no_host_from_starting() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("host.lock");
+        let open = || {
+            let options = File::options().create(true).append(true).open(&path);
+            options.unwrap()
+        };
+        let look = open();
+        flock(&look, FlockOperation::LockShared).unwrap();
+        let host = open();
+        let taken = std::thread::spawn(move || take(&host));
+        assert!(!taken.is_finished());
+        drop(look);
+        assert!(taken.join().unwrap());
+        // One that lives keeps it.
+        let living = open();
+        assert!(take(&living));
+        assert!(!take(&open()));
     }
 }

@@ -22,7 +22,7 @@ pub use make::{check, make};
 pub use means::unknown;
 pub use news::Kept;
 pub use restore::{begin as restore, look};
-pub use unfinished::{start_behind, undo};
+pub use unfinished::{ended, start_behind, undo, waits_for_start};
 pub use view::{all, status};
 
 /// Keeps the public keys of those who can read an app's secrets: they can read its backups too.

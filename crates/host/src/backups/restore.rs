@@ -171,6 +171,7 @@ async fn whole(
         // None of a service's volume.
         backing: means.subject.parse().ok(),
         exchanged: None,
+        settled: false,
     };
     unfinished::note(host, &app.app, &app.environment, &noted)?;
     let restored = async {
@@ -193,6 +194,12 @@ async fn whole(
         Ok::<_, Failure>((safety, kept))
     };
     let restored = restored.await;
+    // A host that dies from here on has nothing to put back, but still an app to start.
+    let settled = Note {
+        settled: true,
+        ..noted
+    };
+    unfinished::note(host, &app.app, &app.environment, &settled)?;
     drop(lock);
     let started = match deployed {
         true => {
@@ -201,7 +208,9 @@ async fn whole(
         }
         false => Ok(None),
     };
-    unfinished::ended(host, &app.app, &app.environment)?;
+    if !matches!(started, Ok(Some(_))) {
+        unfinished::ended(host, &app.app, &app.environment)?;
+    }
     let (safety, kept) = restored.map_err(|failure| match &started {
         Ok(None) => failure.with("now", "the data is as it was"),
         Ok(Some(_)) => failure.with("now", "the app starts with its data as it was"),

@@ -40,6 +40,9 @@ pub struct Note {
     /// The folder whose content is exchanged, and where that is put.
     #[serde(default)]
     pub exchanged: Option<(PathBuf, PathBuf)>,
+    /// Its data is as it is to be; what is left is that the app is started.
+    #[serde(default)]
+    pub settled: bool,
 }
 
 fn key(app: &Name, environment: &Name) -> String {
@@ -68,6 +71,14 @@ pub fn note_exchange(
     note(host, app, environment, &noted)
 }
 
+/// Whether all that one is noted for is that the app be started.
+pub fn waits_for_start(host: &Host, app: &Name, environment: &Name) -> bool {
+    noted(host, app, environment)
+        .ok()
+        .flatten()
+        .is_some_and(|note| note.exchanged.is_none())
+}
+
 /// Notes that it has ended, one way or the other.
 pub fn ended(host: &Host, app: &Name, environment: &Name) -> Result<(), Failure> {
     host.ledger
@@ -87,9 +98,13 @@ pub fn undo(host: &Host) -> Result<(), Failure> {
         let Some(note) = noted(host, &row.app, &row.environment)? else {
             continue;
         };
+        let said = match note.settled {
+            true => "had ended; the app is started",
+            false => "was cut off; its data is put back, and the app started if it ran",
+        };
+        let (app, environment, subject) = (&row.app, &row.environment, &note.subject);
         remark(&format!(
-            "{}, {}: the restoration of {} was cut off; its data is put back, and the app started if it ran",
-            row.app, row.environment, note.subject
+            "{app}, {environment}: the restoration of {subject} {said}"
         ));
         if let Some((folder, kept)) = &note.exchanged
             && let Err(failure) = put_back(folder, kept)
@@ -172,18 +187,21 @@ async fn start(
             tokio::time::sleep(AGAIN).await;
         }
     }
-    if stopped {
-        started(host, app, environment).await?;
+    // Whatever starts the app takes the note away once it has.
+    match stopped && begun(host, app, environment).await? {
+        true => Ok(()),
+        false => ended(host, app, environment),
     }
-    ended(host, app, environment)
 }
 
-async fn started(host: &Arc<Host>, app: &Name, environment: &Name) -> Result<(), Failure> {
+/// Begins to start the app, unless it runs.
+async fn begun(host: &Arc<Host>, app: &Name, environment: &Name) -> Result<bool, Failure> {
     loop {
         match rollouts::start(host, app, environment, "this machine".to_owned()) {
+            Ok(_) => return Ok(true),
             Err(failure) if failure.name == "locked" => tokio::time::sleep(AGAIN).await,
-            Err(failure) if failure.name != "nothing-to-change" => return Err(failure),
-            _ => return Ok(()),
+            Err(failure) if failure.name == "nothing-to-change" => return Ok(false),
+            Err(failure) => return Err(failure),
         }
     }
 }
